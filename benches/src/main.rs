@@ -1,0 +1,3 @@
+//! Benchmarks: ours and the stock peers in the same run.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The lttng command.
+
+fn main() {}

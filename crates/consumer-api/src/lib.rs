@@ -1,0 +1,1 @@
+//! The messages between the session daemon and its consumer daemons.

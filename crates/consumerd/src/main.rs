@@ -1,0 +1,3 @@
+//! The consumer daemon: drains ring buffers into a local trace or a relay.
+
+fn main() {}

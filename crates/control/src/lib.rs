@@ -1,0 +1,1 @@
+//! The control API of the session daemon: protobuf service and Rust client.

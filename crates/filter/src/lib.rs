@@ -1,0 +1,1 @@
+//! Filter expressions: parser and bytecode for the user space tracer.

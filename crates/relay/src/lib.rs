@@ -1,0 +1,1 @@
+//! The relay protocol: messages and the state machines of both ends.

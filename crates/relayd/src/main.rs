@@ -1,0 +1,3 @@
+//! The relay daemon: receives traces from the network.
+
+fn main() {}

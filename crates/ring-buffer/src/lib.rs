@@ -1,0 +1,1 @@
+//! The LTTng ring buffer in shared memory: layouts, creation, reader and flush.

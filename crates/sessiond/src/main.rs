@@ -1,0 +1,3 @@
+//! The session daemon.
+
+fn main() {}

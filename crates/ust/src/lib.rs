@@ -1,0 +1,1 @@
+//! The protocol between the session daemon and applications linked with liblttng-ust.

@@ -1,0 +1,1 @@
+//! Whole-system tests against real peers: helpers that start daemons in private places.
