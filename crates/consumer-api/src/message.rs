@@ -1,0 +1,249 @@
+//! What the two daemons say to each other.
+
+use serde::{Deserialize, Serialize};
+
+/// Pairs an answer with its request. Unique within one connection, chosen by the session daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// Names one trace: the streams that share a metadata text and a directory. Chosen by the session
+/// daemon, never reused within one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TraceKey(pub u64);
+
+/// Names one stream (one ring buffer). Chosen by the session daemon, never reused within a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StreamKey(pub u64);
+
+/// A request with its id, as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Comes back in the answer.
+    pub id: RequestId,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What the session daemon asks. The comment of each says which descriptors come with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// Always the first. Descriptors: [`OutputSetup::Directory`]: the session's directory;
+    /// [`OutputSetup::Relay`]: the control socket, then the data socket.
+    Setup(SessionSetup),
+    /// Begins a trace chunk: all that follows belongs to it. Must come before the first stream.
+    /// Descriptors: none. On a relay: `CREATE_TRACE_CHUNK`.
+    OpenChunk(ChunkSetup),
+    /// Begins a trace. Descriptors: the metadata text, a memfd to which the session daemon appends;
+    /// read it with positioned reads, its size tells how much there is. Text that was there when a
+    /// packet left the ring buffer goes out before that packet.
+    AddTrace(TraceSetup),
+    /// Adds a ring buffer to a trace and starts to drain it. Descriptors: its shared memory, then
+    /// the read end of its wakeup pipe.
+    AddStream(StreamSetup),
+    /// All streams of the trace that exist now have been added. On a relay: the metadata stream is
+    /// added, then `STREAMS_SENT`.
+    PublishTrace {
+        /// The trace.
+        trace: TraceKey,
+    },
+    /// Closes the current packet of every stream (a full flush, an empty packet when nothing was
+    /// written), then delivers all packets and all metadata that there are. Answered when they are
+    /// where they belong: written to the files, or acknowledged by the relay (no data pending there).
+    Drain,
+    /// The writers of this trace are gone (an application with buffers of its own has exited): flush,
+    /// deliver, salvage what an unfinished writer left, close the files or relay streams of the trace
+    /// and forget it. The consumer does the same by itself when all wakeup pipes of a trace
+    /// with `ends_with_writers` report a hang-up; a trace that is already gone is no error.
+    EndTrace {
+        /// The trace.
+        trace: TraceKey,
+    },
+    /// Ends the current chunk: flushes nothing; delivers the packets that are complete, closes
+    /// the files, on a relay `ROTATE_STREAMS` to nothing, `CLOSE_TRACE_CHUNK`, `CLOSE_STREAM` of
+    /// every stream. Answered when the relay has let go of the chunk. All traces and streams are
+    /// forgotten.
+    CloseChunk {
+        /// Seconds since the Unix epoch.
+        closed_unix_s: u64,
+    },
+    /// Asks for [`Answer::Counters`].
+    QueryCounters,
+}
+
+/// The session and its output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionSetup {
+    /// For messages only.
+    pub session_name: String,
+    /// Where the packets go.
+    pub output: OutputSetup,
+    /// Decode each packet far enough to count its events (costs time on the data path; off by default).
+    #[serde(default)]
+    pub count_events: bool,
+}
+
+/// Where the packets go.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "kebab-case")]
+pub enum OutputSetup {
+    /// Files below the directory that came as a descriptor.
+    Directory,
+    /// A relay daemon, through the two sockets that came as descriptors.
+    Relay(RelaySetup),
+}
+
+/// What the session daemon agreed with the relay daemon before it passed the sockets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RelaySetup {
+    /// The smaller of the two protocol minors (major is 2).
+    pub minor: u32,
+    /// From the reply to `CREATE_SESSION`.
+    pub relay_session_id: u64,
+}
+
+/// One trace chunk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChunkSetup {
+    /// 0 for the first of a session.
+    pub chunk_id: u64,
+    /// Seconds since the Unix epoch.
+    pub created_unix_s: u64,
+}
+
+/// One trace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TraceSetup {
+    /// Its name from now on.
+    pub trace: TraceKey,
+    /// The directory of its files below the chunk, relative, `/` between components, for instance
+    /// `ust/uid/1000/64-bit`. The consumer daemon creates what is missing.
+    pub path: String,
+    /// Goes into the metadata packets; the packets of the streams carry it already.
+    pub uuid: [u8; 16],
+    /// The trace ends when nobody holds the write end of any of its wakeup pipes any more.
+    pub ends_with_writers: bool,
+}
+
+/// One ring buffer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StreamSetup {
+    /// Its name from now on.
+    pub stream: StreamKey,
+    /// The trace it belongs to, added before.
+    pub trace: TraceKey,
+    /// Name of the channel; the file is called `CHANNEL_CPU`.
+    pub channel_name: String,
+    /// CPU number of the buffer.
+    pub cpu: u32,
+    /// CTF stream id: the channel's number in its trace.
+    pub channel_id: u32,
+    /// Bytes, a power of two.
+    pub subbuf_size: u64,
+    /// A power of two.
+    pub subbuf_count: u64,
+    /// What the writers do when the buffer is full.
+    pub mode: BufferMode,
+    /// Who wakes the reader.
+    pub wakeup: Wakeup,
+    /// The consumer closes the current packet this often, 0 = never. Microseconds.
+    pub switch_timer_us: u64,
+    /// With [`Wakeup::ByTimer`]: the consumer looks for packets this often. Microseconds.
+    pub read_timer_us: u64,
+    /// Bytes of one file, after which the next one begins; 0 = no limit.
+    pub tracefile_size: u64,
+    /// Files kept, the oldest is overwritten; 0 = no limit.
+    pub tracefile_count: u64,
+    /// The buffer had a reader before, which is gone: go on at its position.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+/// What the writers do when the buffer is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BufferMode {
+    /// They drop the newest events.
+    Discard,
+    /// They overwrite the oldest packets.
+    Overwrite,
+}
+
+/// Who wakes the reader of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wakeup {
+    /// The writers, through the pipe.
+    ByWriter,
+    /// A read timer of the consumer daemon; the pipe only reports hang-up.
+    ByTimer,
+}
+
+/// What the consumer daemon says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case")]
+pub enum Notice {
+    /// The request was carried out.
+    Done {
+        /// Which one.
+        id: RequestId,
+        /// What it asked for, if anything.
+        #[serde(default)]
+        answer: Answer,
+    },
+    /// The request could not be carried out; nothing changed, or the output failed.
+    Failed {
+        /// Which one.
+        id: RequestId,
+        /// Says what is wrong, with which value.
+        reason: String,
+    },
+    /// All of a trace was delivered and closed after its writers had gone.
+    TraceEnded {
+        /// The trace.
+        trace: TraceKey,
+        /// Totals of the trace.
+        counters: Counters,
+    },
+    /// The output takes nothing any more. Sent once; the buffers are left as they are, later
+    /// requests that need the output fail.
+    OutputFailed(OutputFailure),
+}
+
+/// What a request brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Answer {
+    /// Nothing more to say.
+    #[default]
+    Nothing,
+    /// Totals of the session so far, with those of traces that have ended.
+    Counters {
+        /// Over all channels.
+        total: Counters,
+        /// By channel name, in the order of their first stream.
+        channels: Vec<(String, Counters)>,
+    },
+}
+
+/// Totals of what went through the consumer daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Events, only counted when [`SessionSetup::count_events`] is set.
+    pub events: u64,
+    /// Packets delivered.
+    pub packets: u64,
+    /// Bytes delivered, padding and metadata included.
+    pub bytes: u64,
+    /// Events that the writers dropped because the buffer was full, or the event too large.
+    pub discarded_events: u64,
+    /// Packets overwritten before they were read.
+    pub lost_packets: u64,
+}
+
+/// Why the output takes nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFailure {
+    /// For the user: what failed, on which file or connection, and the system's reason.
+    pub reason: String,
+}
