@@ -1,1 +1,33 @@
 //! The control API of the session daemon: protobuf service and Rust client.
+//!
+//! The service is defined, with its documentation, in `proto/lttng/control/v1/control.proto`; [`v1`]
+//! is the code generated from it. [`Client`] connects to a local session daemon:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), control::CallError> {
+//! use control::{Client, v1};
+//!
+//! let mut daemon = Client::connect(&control::SocketPath::for_this_user("tracing")).await?;
+//! let request = v1::StartSessionRequest { name: "my-session".into() };
+//! daemon.start_session(request).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod code;
+mod error;
+mod path;
+
+pub use client::{CallError, Client};
+pub use code::ErrorCode;
+pub use error::{status, status_code};
+pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory};
+
+/// The generated messages, client and server of `lttng.control.v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod v1 {
+    include!("generated/lttng.control.v1.rs");
+}

@@ -1,0 +1,110 @@
+//! Error codes of LTTng, which scripts see as exit codes.
+
+/// A value of upstream's `enum lttng_error_code`, open: any number may come from a newer daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorCode(pub u32);
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $name:ident = $value:literal,)*) => {
+        impl ErrorCode {
+            $($(#[$meta])* pub const $name: Self = Self($value);)*
+        }
+    };
+}
+
+codes! {
+    /// Anything without a code of its own.
+    UNKNOWN = 11,
+    /// The command is unknown.
+    UNKNOWN_COMMAND = 12,
+    /// The session is active, which the operation does not allow.
+    SESSION_STARTED = 13,
+    /// The tracing domain is unknown.
+    UNKNOWN_DOMAIN = 14,
+    /// The operation is not supported.
+    NOT_SUPPORTED = 15,
+    /// There is no session.
+    NO_SESSION = 16,
+    /// A directory could not be created.
+    CREATE_DIR_FAILED = 17,
+    /// The session could not be created.
+    SESSION_FAILED = 18,
+    /// No session daemon answers.
+    NO_SESSION_DAEMON = 19,
+    /// No session of that name.
+    SESSION_NOT_FOUND = 23,
+    /// The session has buffers of another type.
+    BUFFER_TYPE_MISMATCH = 24,
+    /// The system refused something the daemon cannot do without.
+    FATAL = 25,
+    /// Not enough memory.
+    NO_MEMORY = 26,
+    /// A session of that name exists.
+    SESSION_EXISTS = 28,
+    /// The caller may not do that.
+    PERMISSION_DENIED = 32,
+    /// The kernel tracer is not available.
+    KERNEL_UNAVAILABLE = 33,
+    /// The user space rule is enabled already.
+    UST_EVENT_ENABLED = 55,
+    /// The channel exists already.
+    UST_CHANNEL_EXISTS = 57,
+    /// The channel could not be created, or its attributes are refused.
+    UST_CHANNEL_FAILED = 58,
+    /// No channel of that name.
+    UST_CHANNEL_NOT_FOUND = 59,
+    /// The rule could not be enabled.
+    UST_ENABLE_FAILED = 63,
+    /// The rule could not be disabled.
+    UST_DISABLE_FAILED = 64,
+    /// Tracing could not be started.
+    UST_START_FAILED = 66,
+    /// Tracing could not be stopped.
+    UST_STOP_FAILED = 67,
+    /// The consumer daemon could not be started.
+    UST_CONSUMER_FAILED = 68,
+    /// The session has no channel.
+    NO_CHANNEL = 72,
+    /// The session name has characters that are refused.
+    SESSION_INVALID_CHAR = 73,
+    /// The tracepoints could not be listed.
+    UST_LIST_FAILED = 74,
+    /// The rule exists already.
+    UST_EVENT_EXISTS = 75,
+    /// No rule of that name.
+    UST_EVENT_NOT_FOUND = 76,
+    /// The context is already there.
+    UST_CONTEXT_EXISTS = 77,
+    /// The context is unknown or refused.
+    UST_CONTEXT_INVALID = 78,
+    /// Only a root session daemon has the kernel domain.
+    NEED_ROOT_SESSION_DAEMON = 79,
+    /// The session is active already.
+    ALREADY_STARTED = 80,
+    /// The session is inactive already.
+    ALREADY_STOPPED = 81,
+    /// Channels other than the default exist: one must be named.
+    NEED_CHANNEL_NAME = 83,
+    /// A value of the request is wrong.
+    INVALID = 97,
+    /// The consumer daemon could not be set up.
+    ENABLE_CONSUMER_FAILED = 103,
+    /// The relay daemon cannot be reached or refuses the session.
+    RELAYD_CONNECT_FAILED = 104,
+    /// The relay daemon speaks another protocol.
+    RELAYD_VERSION_FAILED = 105,
+    /// The filter expression is invalid.
+    FILTER_INVALID = 106,
+    /// The session has no consumer daemon.
+    NO_CONSUMER = 109,
+    /// An exclusion is refused.
+    EXCLUSION_INVALID = 110,
+    /// The event name is refused.
+    INVALID_EVENT_NAME = 112,
+    /// The channel name is refused.
+    INVALID_CHANNEL_NAME = 113,
+    /// The channel exists in another domain.
+    INVALID_CHANNEL_DOMAIN = 116,
+    /// The domain is not supported.
+    UNSUPPORTED_DOMAIN = 162,
+}

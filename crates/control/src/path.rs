@@ -1,0 +1,108 @@
+//! Where the control socket is.
+
+use std::env;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// File name of the control socket in the daemon's run directory.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// Run directory of the root session daemon.
+const SYSTEM_RUN_DIRECTORY: &str = "/var/run/lttng";
+
+/// Home directory for LTTng's files: `LTTNG_HOME`, else `HOME`. An empty `LTTNG_HOME` is taken literally, as
+/// upstream does.
+pub fn home_directory() -> Option<PathBuf> {
+    env::var_os("LTTNG_HOME")
+        .or_else(|| env::var_os("HOME"))
+        .map(PathBuf::from)
+}
+
+/// The run directory of a session daemon that runs as this process's user.
+pub fn run_directory() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from(SYSTEM_RUN_DIRECTORY));
+    }
+    home_directory().map(|home| home.join(".lttng"))
+}
+
+/// The control sockets to try, in order.
+#[derive(Clone, Debug)]
+pub struct SocketPath {
+    candidates: Vec<PathBuf>,
+}
+
+impl SocketPath {
+    /// Upstream's rule: root talks to the system daemon; a member of the tracing group to the system
+    /// daemon if that answers, else to the user's own; everybody else to the user's own.
+    pub fn for_this_user(tracing_group: &str) -> Self {
+        let system = Path::new(SYSTEM_RUN_DIRECTORY).join(CONTROL_SOCKET);
+        if rustix::process::getuid().is_root() {
+            return Self {
+                candidates: vec![system],
+            };
+        }
+        let mut candidates = Vec::new();
+        if in_group(tracing_group) && UnixStream::connect(&system).is_ok() {
+            candidates.push(system);
+        }
+        if let Some(home) = home_directory() {
+            candidates.push(home.join(".lttng").join(CONTROL_SOCKET));
+        }
+        Self { candidates }
+    }
+
+    /// Exactly this socket.
+    pub fn exactly(path: impl Into<PathBuf>) -> Self {
+        Self {
+            candidates: vec![path.into()],
+        }
+    }
+
+    /// The sockets to try, in order; empty if no home directory is known.
+    pub fn candidates(&self) -> &[PathBuf] {
+        &self.candidates
+    }
+}
+
+/// Whether one of the process's supplementary groups has this name. Reads `/etc/group`, as the C library
+/// does with the usual configuration, without loading name service modules.
+fn in_group(name: &str) -> bool {
+    let Ok(groups) = rustix::process::getgroups() else {
+        return false;
+    };
+    let Some(wanted) = group_id(name) else {
+        return false;
+    };
+    groups.iter().any(|group| group.as_raw() == wanted)
+}
+
+/// The id of a group in `/etc/group`, `None` if it is not there.
+pub fn group_id(name: &str) -> Option<u32> {
+    let text = std::fs::read_to_string("/etc/group").ok()?;
+    text.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        (parts.next() == Some(name))
+            .then(|| parts.nth(1)?.parse().ok())
+            .flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_in_the_group_file() {
+        assert_eq!(group_id("root"), Some(0));
+        assert_eq!(group_id("no-such-group-name"), None);
+    }
+
+    #[test]
+    fn an_exact_path_is_the_only_candidate() {
+        assert_eq!(
+            SocketPath::exactly("/a/b").candidates(),
+            [PathBuf::from("/a/b")]
+        );
+    }
+}
