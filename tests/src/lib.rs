@@ -1,1 +1,33 @@
 //! Whole-system tests against real peers: helpers that start daemons in private places.
+//!
+//! A test calls [`isolated`] with a closure. The closure runs in a process of its own, inside private
+//! mount, network, pid and host name namespaces, where `/run` and `/dev/shm` are empty and every port is
+//! free. There it starts daemons of either [`Toolchain`] through its [`World`], drives the `lttng`
+//! command, runs traced applications ([`App`]) and reads traces with babeltrace2 ([`Trace`]).
+//! Whatever happens to the test, the namespace goes away and every process in it with it.
+
+mod app;
+mod daemon;
+mod isolation;
+mod logs;
+mod peers;
+mod process;
+mod relay;
+mod target;
+mod toolchain;
+mod trace;
+mod wait;
+mod world;
+
+pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
+pub use daemon::Daemon;
+pub use isolation::{isolated, isolated_for, test_path};
+pub use logs::complaints;
+pub use process::{Output, cpu_seconds, descendants, peak_rss_kib, process_state, run, signal};
+pub use relay::Relay;
+pub use rustix::process::Signal;
+pub use target::{Target, Who};
+pub use toolchain::Toolchain;
+pub use trace::{Event, Trace, count_events, trees_with_metadata};
+pub use wait::{DEADLINE, eventually};
+pub use world::World;

@@ -1,0 +1,155 @@
+//! Runs a test body in namespaces of its own.
+//!
+//! The test executable runs itself again, for this one test, under `unshare`. The outer process only
+//! waits, passes the output on if the test failed, and enforces a time limit. The inner one exits when
+//! the outer one is gone (its standard input ends), and with it the whole pid namespace.
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::World;
+use crate::peers::require;
+
+const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
+
+/// Runs as process 1 of the namespace and reaps what the daemons leave behind.
+const INIT: &str = r#"set -e
+ip link set lo up
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+hostname target
+set +e
+"$@"
+exit $?
+"#;
+
+/// The name of the calling test as the test runner knows it.
+#[macro_export]
+macro_rules! here {
+    () => {{
+        fn f() {}
+        $crate::test_path(std::any::type_name_of_val(&f))
+    }};
+}
+
+/// `crate::module::test::f` to `module::test`: what [`here!`] needs.
+pub fn test_path(function: &'static str) -> &'static str {
+    let inner = function.strip_suffix("::f").unwrap_or(function);
+    inner.split_once("::").map_or(inner, |(_, path)| path)
+}
+
+/// Runs `body` in a private [`World`]; panics with the test's output and all logs if it fails.
+/// `name` is [`here!()`](here). The limit is two minutes.
+pub fn isolated(name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
+    isolated_for(Duration::from_secs(120), name, body);
+}
+
+/// [`isolated`] with another time limit.
+pub fn isolated_for(limit: Duration, name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
+    if std::env::var_os(INSIDE).is_some() {
+        inside(body);
+    } else if let Err(error) = outside(limit, name) {
+        panic!("{error:#}");
+    }
+}
+
+fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
+    thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
+    let mut world = World::new().expect("a private world");
+    let result = catch_unwind(AssertUnwindSafe(|| body(&mut world)))
+        .unwrap_or_else(|_| Err(anyhow!("the test panicked (see above)")))
+        .and_then(|()| world.finish());
+    if let Err(error) = result {
+        eprintln!("FAILED: {error:?}\n{}", world.post_mortem());
+        std::process::exit(1);
+    }
+}
+
+fn outside(limit: Duration, name: &str) -> Result<()> {
+    for program in ["unshare", "ip", "mount", "hostname"] {
+        require(program)?;
+    }
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let mut child = command
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--uts",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+        ])
+        .args(["sh", "-c", INIT, "sh"])
+        .arg(std::env::current_exe()?)
+        .args([
+            "--exact",
+            name,
+            "--nocapture",
+            "--test-threads=1",
+            "--include-ignored",
+        ])
+        .env(INSIDE, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("start unshare")?;
+    let output = collect(child.stdout.take(), child.stderr.take());
+    let end = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if Instant::now() >= end {
+            // --kill-child takes the namespace down with it.
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let text = output
+        .recv_timeout(Duration::from_secs(10))
+        .unwrap_or_default();
+    match status {
+        Some(status) if status.success() && text.contains("1 passed") => Ok(()),
+        Some(status) => Err(anyhow!("{name}: {status}\n{text}")),
+        None => Err(anyhow!("{name}: not finished after {limit:?}\n{text}")),
+    }
+}
+
+/// Reads both pipes to their ends, in the order the lines come.
+fn collect(
+    stdout: Option<impl Read + Send + 'static>,
+    stderr: Option<impl Read + Send + 'static>,
+) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let stderr = thread::spawn(move || read_all(stderr));
+        let mut text = read_all(stdout);
+        text.push_str(&stderr.join().unwrap_or_default());
+        let _ = sender.send(text);
+    });
+    receiver
+}
+
+fn read_all(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

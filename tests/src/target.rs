@@ -1,0 +1,165 @@
+//! A session daemon and the `lttng` command that talks to it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::peers::require;
+use crate::process::run;
+use crate::{Daemon, Output, Toolchain, descendants, process_state};
+
+/// A user of the system, with a home directory.
+#[derive(Debug, Clone)]
+pub struct Who {
+    uid: u32,
+    home: PathBuf,
+}
+
+impl Who {
+    /// The administrator.
+    pub fn root(home: PathBuf) -> Self {
+        Self { uid: 0, home }
+    }
+
+    /// An ordinary user, who gets a home directory at `home`.
+    pub fn user(uid: u32, home: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&home)?;
+        std::os::unix::fs::chown(&home, Some(uid), Some(uid))?;
+        Ok(Self { uid, home })
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// `program`, to be run as this user.
+    pub fn command(&self, program: &Path) -> Result<Command> {
+        let mut command = if self.uid == 0 {
+            Command::new(program)
+        } else {
+            let uid = self.uid;
+            let mut command = Command::new(require("setpriv")?);
+            command
+                .arg(format!("--reuid={uid}"))
+                .arg(format!("--regid={uid}"))
+                .arg("--clear-groups")
+                .arg(program);
+            command
+        };
+        command
+            .env("HOME", &self.home)
+            .env_remove("LTTNG_HOME")
+            .env("TZ", "UTC")
+            .current_dir("/");
+        Ok(command)
+    }
+
+    fn run_directory(&self) -> PathBuf {
+        if self.uid == 0 {
+            "/run/lttng".into()
+        } else {
+            self.home.join(".lttng")
+        }
+    }
+}
+
+/// The side that traces.
+#[derive(Debug, Clone)]
+pub struct Target {
+    toolchain: Toolchain,
+    who: Who,
+    daemon: Daemon,
+}
+
+impl Target {
+    pub(crate) fn start(
+        toolchain: Toolchain,
+        who: Who,
+        log_path: PathBuf,
+        log: File,
+    ) -> Result<Self> {
+        let program = toolchain.program("lttng-sessiond")?;
+        // The parent ends when the daemon is ready.
+        let status = who
+            .command(&program)?
+            .args(["--no-kernel", "--background"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()
+            .with_context(|| format!("start {}", program.display()))?;
+        let text = || std::fs::read_to_string(&log_path).unwrap_or_default();
+        if !status.success() {
+            anyhow::bail!("{} --background: {status}\n{}", program.display(), text());
+        }
+        let pid_file = who.run_directory().join("lttng-sessiond.pid");
+        let daemon = Daemon::from_pid_file(
+            format!("{} lttng-sessiond", toolchain.name()),
+            &pid_file,
+            log_path,
+        )?;
+        Ok(Self {
+            toolchain,
+            who,
+            daemon,
+        })
+    }
+
+    /// The session daemon.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// Whose it is.
+    pub fn toolchain(&self) -> Toolchain {
+        self.toolchain
+    }
+
+    /// The user it runs as.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The directory of its sockets.
+    pub fn run_directory(&self) -> PathBuf {
+        self.who.run_directory()
+    }
+
+    /// Process ids of the consumer daemons that run now.
+    pub fn consumers(&self) -> Vec<u32> {
+        let is_consumer = |pid: &u32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.starts_with("lttng-consumerd") && process_state(*pid) != Some('Z')
+        };
+        descendants(self.daemon.pid)
+            .into_iter()
+            .filter(is_consumer)
+            .collect()
+    }
+
+    /// Runs `lttng` with `line`, cut at white space.
+    pub fn lttng(&self, line: &str) -> Result<Output> {
+        self.lttng_args(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs `lttng` with `args`.
+    pub fn lttng_args(&self, args: &[&str]) -> Result<Output> {
+        run(self.command()?.args(args))
+    }
+
+    /// The `lttng` command, for this target's user.
+    pub fn command(&self) -> Result<Command> {
+        self.who.command(&self.toolchain.program("lttng")?)
+    }
+
+    /// Runs `lttng` once for each line; all must succeed.
+    pub fn script(&self, lines: &str) -> Result<()> {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            self.lttng(line)?.ok()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! Traces as babeltrace2 reads them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::peers::require;
+use crate::process::run;
+
+/// One event of a trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// Host name of the trace.
+    pub host: String,
+    /// `PROVIDER:NAME`.
+    pub name: String,
+    /// The brace groups before the payload, joined: packet context, stream context, event context.
+    pub context: String,
+    /// The payload, `{ ... }`.
+    pub fields: String,
+}
+
+impl Event {
+    /// `NAME: { FIELDS }`, as the emitter prints its events.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.name, self.fields)
+    }
+
+    /// The number in field `name` of the payload or the context.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        let key = format!(" {name} = ");
+        [&self.fields, &self.context].iter().find_map(|scope| {
+            let (_, rest) = scope.split_once(&key)?;
+            rest.split([',', ' ']).next()?.parse().ok()
+        })
+    }
+}
+
+/// A trace, read whole.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// In the order of time.
+    pub events: Vec<Event>,
+    /// Events that the trace says were discarded.
+    pub discarded: u64,
+    /// Packets that the trace says were lost.
+    pub lost_packets: u64,
+    /// Whatever else babeltrace2 had to say: there should be nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Trace {
+    /// Reads everything below `dir`; fails if babeltrace2 does.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let mut trace = Self::default();
+        for tree in trees_with_metadata(dir)? {
+            trace.add(&tree)?;
+        }
+        trace.events.sort_by_key(|event| event.time_ns);
+        Ok(trace)
+    }
+
+    fn add(&mut self, tree: &Path) -> Result<()> {
+        let output = run(Command::new(require("babeltrace2")?)
+            .args(["--clock-seconds", "--no-delta"])
+            .arg(tree))?
+        .ok()?;
+        for line in output.stdout.lines() {
+            self.events
+                .push(parse_event(line).with_context(|| format!("babeltrace2 printed {line:?}"))?);
+        }
+        for line in output.stderr.lines().filter(|line| !line.trim().is_empty()) {
+            match parse_loss(line) {
+                Some((count, "event")) => self.discarded += count,
+                Some((count, _)) => self.lost_packets += count,
+                None => self.warnings.push(line.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every event as [`Event::line`], sorted.
+    pub fn sorted_lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.events.iter().map(Event::line).collect();
+        lines.sort();
+        lines
+    }
+
+    /// How many events are called `name`.
+    pub fn count(&self, name: &str) -> usize {
+        self.events
+            .iter()
+            .filter(|event| event.name == name)
+            .count()
+    }
+
+    /// Fails if babeltrace2 had anything to say beyond the events.
+    pub fn assert_clean(&self) -> Result<()> {
+        if !self.warnings.is_empty() || self.discarded != 0 || self.lost_packets != 0 {
+            bail!(
+                "{} events discarded, {} packets lost, babeltrace2 says: {}",
+                self.discarded,
+                self.lost_packets,
+                self.warnings.join("\n")
+            );
+        }
+        Ok(())
+    }
+
+    /// Fails unless the events are exactly `lines` (any order), and says what differs.
+    pub fn assert_lines(&self, lines: &[String]) -> Result<()> {
+        let mut expected = lines.to_vec();
+        expected.sort();
+        let found = self.sorted_lines();
+        if found == expected {
+            return Ok(());
+        }
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|line| found.binary_search(line).is_err())
+            .take(5)
+            .collect();
+        let extra: Vec<_> = found
+            .iter()
+            .filter(|line| expected.binary_search(line).is_err())
+            .take(5)
+            .collect();
+        bail!(
+            "{} events found, {} expected\nonly expected: {missing:#?}\nonly found: {extra:#?}",
+            found.len(),
+            expected.len()
+        )
+    }
+
+    /// Fails unless each thread's events come in the order it emitted them.
+    pub fn assert_in_order(&self) -> Result<()> {
+        let mut last = std::collections::HashMap::new();
+        for event in &self.events {
+            let (Some(thread), Some(n)) = (event.number("thread"), event.number("n")) else {
+                continue;
+            };
+            let previous = last.insert(thread, n);
+            if previous.is_some_and(|previous| previous > n) {
+                bail!("thread {thread}: event {n} comes after {previous:?}: {event:?}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many events are below `dir`; much faster than [`Trace::read`].
+pub fn count_events(dir: &Path) -> Result<u64> {
+    let mut total = 0;
+    for tree in trees_with_metadata(dir)? {
+        let output = run(Command::new(require("babeltrace2")?).arg(tree).args([
+            "-c",
+            "sink.utils.counter",
+            "-p",
+            "hide-zero=no,step=0",
+        ]))?
+        .ok()?;
+        let line = output
+            .stdout
+            .lines()
+            .find(|line| line.contains("Event messages"));
+        let number = line
+            .and_then(|line| line.trim().split(' ').next())
+            .map(|word| word.replace(',', ""));
+        total += number
+            .and_then(|word| word.parse::<u64>().ok())
+            .with_context(|| format!("no count\n{output}"))?;
+    }
+    Ok(total)
+}
+
+/// The directories below `dir` that hold a trace: a `metadata` file with something in it.
+pub fn trees_with_metadata(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_path_buf()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                todo.push(entry.path());
+            } else if entry.file_name() == "metadata" && entry.metadata()?.len() > 0 {
+                found.push(dir.clone());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// `[SECONDS.NANOSECONDS] HOST NAME: { ... }, { ... }, { FIELDS }`
+fn parse_event(line: &str) -> Option<Event> {
+    let (time, rest) = line.strip_prefix('[')?.split_once("] ")?;
+    let (seconds, nanoseconds) = time.split_once('.')?;
+    let time_ns = seconds.parse::<u64>().ok()? * 1_000_000_000 + nanoseconds.parse::<u64>().ok()?;
+    let (host, rest) = rest.split_once(' ')?;
+    let (name, scopes) = rest.split_once(": {")?;
+    let (context, fields) = split_last_scope(scopes)?;
+    Some(Event {
+        time_ns,
+        host: host.into(),
+        name: name.into(),
+        context: format!("{{{context}"),
+        fields: if context.is_empty() {
+            format!("{{{fields}")
+        } else {
+            fields.into()
+        },
+    })
+}
+
+/// Cuts `... }, { ... }, { ... }`, whose first brace is gone, before the last scope. Braces in quotes and
+/// inside a scope do not count.
+fn split_last_scope(scopes: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut quoted, mut escaped, mut start) = (1, false, false, 0);
+    for (at, c) in scopes.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '{' if !quoted => {
+                if depth == 0 {
+                    start = at;
+                }
+                depth += 1;
+            }
+            '}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    (depth == 0).then(|| scopes.split_at(start))
+}
+
+/// `... discarded N event(s) ...` or `... N packet(s) ...`: the number, and "event" or "packet".
+fn parse_loss(line: &str) -> Option<(u64, &'static str)> {
+    let (_, rest) = line.split_once("Tracer discarded ")?;
+    let mut words = rest.split(' ');
+    let count = words.next()?.parse().ok()?;
+    match words.next()? {
+        "event" | "events" => Some((count, "event")),
+        "packet" | "packets" => Some((count, "packet")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_cut_outside_quotes() {
+        let line = r#"[12.000000034] host a:b: { cpu_id = 1 }, { s = "} { \" {", n = -3 }"#;
+        let event = parse_event(line).unwrap();
+        assert_eq!(event.time_ns, 12_000_000_034);
+        assert_eq!(event.name, "a:b");
+        assert_eq!(event.context, "{ cpu_id = 1 }, ");
+        assert_eq!(event.fields, r#"{ s = "} { \" {", n = -3 }"#);
+        assert_eq!(event.number("n"), Some(-3));
+        assert_eq!(event.number("cpu_id"), Some(1));
+    }
+
+    #[test]
+    fn losses_are_counted() {
+        let line = "WARNING: Tracer discarded 1234 events between [1] and [2] in trace \"x\"";
+        assert_eq!(parse_loss(line), Some((1234, "event")));
+    }
+}

@@ -1,0 +1,22 @@
+//! Waiting for something to become true, with a deadline.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How long anything may take that should take milliseconds. Long, because the machine may be busy.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks `ready` until it gives a value; an error that says `what` was awaited after [`DEADLINE`].
+pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = ready()? {
+            return Ok(value);
+        }
+        if Instant::now() >= end {
+            bail!("{what}: still not so after {DEADLINE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

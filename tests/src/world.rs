@@ -1,0 +1,132 @@
+//! The private place of one test.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::run;
+use crate::{Daemon, Relay, Target, Toolchain, Who};
+
+/// Directories, and the daemons started so far. Everything is below one tmpfs that only this test sees.
+#[derive(Debug)]
+pub struct World {
+    root: PathBuf,
+    daemons: Vec<Daemon>,
+    relays: u16,
+}
+
+impl World {
+    pub(crate) fn new() -> Result<Self> {
+        let root = PathBuf::from("/run/world");
+        for dir in ["home", "logs", "traces"] {
+            fs::create_dir_all(root.join(dir)).with_context(|| format!("create {dir}"))?;
+        }
+        Ok(Self {
+            root,
+            daemons: Vec::new(),
+            relays: 0,
+        })
+    }
+
+    /// A path inside the world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The home directory of root in this world.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// Starts root's session daemon of `toolchain` and waits until it is ready.
+    pub fn target(&mut self, toolchain: Toolchain) -> Result<Target> {
+        self.target_of(toolchain, Who::root(self.home()))
+    }
+
+    /// Starts a session daemon of `toolchain` as user `who`.
+    pub fn target_of(&mut self, toolchain: Toolchain, who: Who) -> Result<Target> {
+        let (log_path, log) = self.log_file(&format!("{}-sessiond", toolchain.name()))?;
+        let target = Target::start(toolchain, who, log_path, log)?;
+        self.daemons.push(target.daemon().clone());
+        Ok(target)
+    }
+
+    /// Starts a relay daemon of `toolchain` on ports of its own and waits until it listens.
+    pub fn relay(&mut self, toolchain: Toolchain) -> Result<Relay> {
+        let number = self.relays;
+        let output = self.path(&format!("collector{number}"));
+        fs::create_dir_all(&output)?;
+        self.relay_into(toolchain, &output)
+    }
+
+    /// Starts a relay daemon that writes into `output`.
+    pub fn relay_into(&mut self, toolchain: Toolchain, output: &Path) -> Result<Relay> {
+        let number = self.relays;
+        self.relays += 1;
+        let (log_path, log) = self.log_file(&format!("{}-relayd", toolchain.name()))?;
+        let relay = Relay::start(toolchain, number, output, &self.home(), log_path, log)?;
+        self.daemons.push(relay.daemon().clone());
+        Ok(relay)
+    }
+
+    /// Mounts an empty tmpfs of `size_kib` KiB at `name` inside the world.
+    pub fn small_disk(&self, name: &str, size_kib: u64) -> Result<PathBuf> {
+        let dir = self.path(name);
+        fs::create_dir_all(&dir)?;
+        let options = format!("size={size_kib}k,mode=755");
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&dir))?
+        .ok()?;
+        Ok(dir)
+    }
+
+    fn log_file(&self, name: &str) -> Result<(PathBuf, File)> {
+        let path = self
+            .path("logs")
+            .join(format!("{}-{name}.log", self.daemons.len()));
+        let file = File::create(&path)?;
+        Ok((path, file))
+    }
+
+    /// Ends every daemon that still runs and fails if one does not end or had panicked.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        for daemon in self.daemons.iter().rev() {
+            daemon.terminate()?;
+            let log = daemon.log();
+            if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+                bail!("{} panicked: {line}", daemon.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// What remains: processes, files, and the ends of the logs.
+    pub(crate) fn post_mortem(&self) -> String {
+        let mut text = String::new();
+        let mut show = |command: &mut Command| {
+            if let Ok(output) = command.stdin(Stdio::null()).output() {
+                text.push_str(&String::from_utf8_lossy(&output.stdout));
+            }
+        };
+        show(Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:20,args"]));
+        show(Command::new("sh").args([
+            "-c",
+            "find /run /dev/shm -not -type d -printf '%s %p\\n' | sort -k2 | head -n 300",
+        ]));
+        for daemon in &self.daemons {
+            let log = daemon.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let from = lines.len().saturating_sub(200);
+            text.push_str(&format!(
+                "---- {} (pid {}), end of its log:\n{}\n",
+                daemon.name,
+                daemon.pid,
+                lines[from..].join("\n")
+            ));
+        }
+        text
+    }
+}
