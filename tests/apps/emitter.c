@@ -470,6 +470,9 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	/* So that whatever was printed was emitted before, and what was emitted is printed, up to a kill. */
+	if (opt.rate)
+		setvbuf(stdout, NULL, _IOLBF, 0);
 	answer("ready");
 	if (opt.from_stdin)
 		serve(argv);

@@ -102,6 +102,7 @@ fn outside(limit: Duration, name: &str) -> Result<()> {
             "--include-ignored",
         ])
         .env(INSIDE, "1")
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,70 @@
+//! Discard mode, with more events than anybody can take away: every event is delivered or counted.
+
+use anyhow::{Result, ensure};
+use system_tests::Toolchain::{Ours, Stock};
+use system_tests::{Toolchain, Trace, World, here, isolated};
+
+fn overload(w: &mut World, toolchain: Toolchain, network: bool, buffers: &str) -> Result<()> {
+    let relay = w.relay(toolchain)?;
+    let target = w.target(toolchain)?;
+    let out = if network {
+        relay.output().to_path_buf()
+    } else {
+        w.path("traces/s")
+    };
+    let url = if network {
+        relay.url()
+    } else {
+        format!("file://{}", out.display())
+    };
+    target.script(&format!(
+        "create s --set-url={url}
+         enable-channel -u c --discard --subbuf-size=16k --num-subbuf=4 {buffers}
+         enable-event -u -c c emitter:blob
+         start"
+    ))?;
+    let round = w
+        .app("--kind blob --payload 512 --threads 2 --seconds 0.5 --quiet")
+        .run_once()?;
+    let stop = target.lttng("stop")?.ok()?;
+    target.lttng("destroy")?.ok()?;
+
+    let trace = Trace::read(&out)?;
+    let read = trace.events.len() as u64;
+    ensure!(trace.warnings.is_empty(), "{:?}", trace.warnings);
+    ensure!(
+        trace.discarded > 0,
+        "no overload: {read} events read, none discarded"
+    );
+    ensure!(
+        read + trace.discarded == round.loops,
+        "{read} events read and {} discarded of {} produced",
+        trace.discarded,
+        round.loops
+    );
+    stop.shows(&format!(
+        "Warning: {} events were discarded",
+        trace.discarded
+    ))?;
+    Ok(())
+}
+
+#[test]
+fn stock_local() {
+    isolated(here!(), |w| overload(w, Stock, false, "--buffers-uid"));
+}
+
+#[test]
+fn ours_local() {
+    isolated(here!(), |w| overload(w, Ours, false, "--buffers-uid"));
+}
+
+#[test]
+fn ours_network() {
+    isolated(here!(), |w| overload(w, Ours, true, "--buffers-uid"));
+}
+
+#[test]
+fn ours_network_per_pid() {
+    isolated(here!(), |w| overload(w, Ours, true, "--buffers-pid"));
+}
