@@ -9,17 +9,22 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod captures;
 pub mod client;
 mod code;
+mod decode;
 mod encode;
 mod ids;
 pub mod limits;
 mod minor;
 mod reply;
 mod request;
+pub mod server;
 mod wire;
 
 pub use code::{CloseCommand, Command, ReturnCode, TraceFormat};
+pub use decode::{ControlHeader, DecodeError, NameProblem};
 pub use encode::{CONTROL_HEADER_LEN, DATA_HEADER_LEN, EncodeError};
 pub use ids::{ChunkId, NO_PACKET, RelaySessionId, SessionKey, StreamHandle};
 pub use minor::{MAJOR, Minor};
