@@ -53,6 +53,8 @@ codes! {
     UST_CHANNEL_FAILED = 58,
     /// No channel of that name.
     UST_CHANNEL_NOT_FOUND = 59,
+    /// The channel is disabled already.
+    UST_CHANNEL_DISABLE_FAILED = 60,
     /// The rule could not be enabled.
     UST_ENABLE_FAILED = 63,
     /// The rule could not be disabled.

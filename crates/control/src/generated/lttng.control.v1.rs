@@ -211,11 +211,14 @@ pub struct StopSessionRequest {
     #[prost(bool, tag = "2")]
     pub no_wait: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopSessionResponse {
     /// Totals of the session at this moment.
     #[prost(message, optional, tag = "1")]
     pub counters: ::core::option::Option<Counters>,
+    /// A failed output does not keep a session from being stopped.
+    #[prost(message, optional, tag = "2")]
+    pub output_state: ::core::option::Option<OutputState>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DestroySessionRequest {
