@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::peers::require;
 use crate::process::{run, signal};
-use crate::toolchain::our_directory;
+use crate::toolchain::target_directory;
 use crate::wait::DEADLINE;
 use crate::{Signal, Who, World};
 
@@ -20,7 +20,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");
 
 /// Builds the applications unless they are up to date, and gives their directory.
 fn built() -> Result<PathBuf> {
-    let out = our_directory()?.join("system-test-apps");
+    let out = target_directory()?.join("system-test-apps");
     fs::create_dir_all(&out)?;
     // Tests of several processes may get here at once.
     let lock = File::create(out.join("lock"))?;
@@ -106,13 +106,16 @@ impl AppBuilder {
 
     /// Starts it and returns at once, before it has registered.
     pub fn launch(self) -> Result<App> {
-        let program = built()?.join("emitter");
-        let mut command = self.who.command(&program)?;
+        App::spawn(self.command()?.arg("--stdin"))
+    }
+
+    /// The command that runs it to its end without input: one round.
+    pub fn command(&self) -> Result<Command> {
+        let mut command = self.who.command(&built()?.join("emitter"))?;
         command
             .args(&self.args)
-            .arg("--stdin")
             .envs(self.environment.iter().map(|(k, v)| (k, v)));
-        App::spawn(&mut command)
+        Ok(command)
     }
 
     /// Lets it emit one round and end.
@@ -282,6 +285,22 @@ impl App {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Kills it once it has printed `lines` events; gives every event it printed before it died.
+    pub fn kill_after(&mut self, lines: usize) -> Result<Vec<String>> {
+        let mut printed = std::mem::take(&mut self.round).lines;
+        while printed.len() < lines {
+            printed.push(
+                self.lines
+                    .recv_timeout(DEADLINE)
+                    .context("no more events")?,
+            );
+        }
+        self.kill()?;
+        // Ends when the reading thread has seen the end of the pipe.
+        printed.extend(self.lines.iter().filter(|line| line.ends_with('}')));
+        Ok(printed)
     }
 
     /// Lets it end, and fails if it does not end well.

@@ -45,11 +45,13 @@ impl Toolchain {
     }
 }
 
-/// Where cargo puts the workspace's executables.
-pub(crate) fn our_directory() -> Result<PathBuf> {
-    if let Some(dir) = std::env::var_os("LTTNG_RS_BIN_DIR") {
-        return Ok(dir.into());
-    }
+/// Where the programs of this workspace are.
+fn our_directory() -> Result<PathBuf> {
+    std::env::var_os("LTTNG_RS_BIN_DIR").map_or_else(target_directory, |dir| Ok(dir.into()))
+}
+
+/// Where cargo put the running executable, without `deps`.
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let dir = exe.parent().context("the executable has no directory")?;
     // Tests live in `deps`, one level below the programs.

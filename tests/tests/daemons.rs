@@ -1,0 +1,116 @@
+//! How the daemons start, say that they are ready, and end.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use system_tests::Toolchain::Ours;
+use system_tests::{Signal, eventually, here, isolated, process_state, run, signal};
+
+fn pid_in(file: &Path) -> Result<u32> {
+    Ok(fs::read_to_string(file)?.trim().parse()?)
+}
+
+/// When the parent of `--daemonize` has ended, commands work.
+#[test]
+fn a_daemonized_session_daemon_is_ready_when_its_parent_ends() {
+    isolated(here!(), |w| {
+        let home = w.home();
+        let program = Ours.program("lttng-sessiond")?;
+        run(Command::new(&program)
+            .args(["--no-kernel", "--daemonize"])
+            .env("HOME", &home))?
+        .ok()?;
+        let lttng = Ours.program("lttng")?;
+        run(Command::new(&lttng)
+            .args(["--no-sessiond", "create", "s"])
+            .env("HOME", &home))?
+        .ok()?;
+        let pid = pid_in(Path::new("/run/lttng/lttng-sessiond.pid"))?;
+        ensure!(process_state(pid).is_some(), "no process {pid}");
+
+        run(Command::new(&program)
+            .args(["--no-kernel", "--daemonize"])
+            .env("HOME", &home))?
+        .code(1)?
+        .says("Error: A session daemon is already running.")?;
+        run(Command::new(&lttng)
+            .args(["destroy", "s"])
+            .env("HOME", &home))?
+        .ok()?;
+
+        signal(pid, Signal::TERM)?;
+        eventually("the session daemon ends", || {
+            Ok(matches!(process_state(pid), None | Some('Z')).then_some(()))
+        })?;
+        ensure!(
+            !Path::new("/run/lttng/lttng-sessiond.pid").exists(),
+            "the pid file is still there"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_session_daemon_signals_its_parent() {
+    isolated(here!(), |w| {
+        let script = r#"
+            trap 'touch "$HOME/ready"' USR1
+            "$0" --no-kernel --sig-parent &
+            pid=$!
+            while [ ! -e "$HOME/ready" ]; do wait "$pid" || [ $? -gt 128 ] || exit 1; done
+            kill "$pid"
+            wait "$pid"
+        "#;
+        let program = Ours.program("lttng-sessiond")?;
+        run(Command::new("sh")
+            .args(["-c", script])
+            .arg(&program)
+            .env("HOME", w.home()))?
+        .ok()?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_daemonized_relay_daemon_listens_when_its_parent_ends() {
+    isolated(here!(), |w| {
+        let program = Ours.program("lttng-relayd")?;
+        let out = w.path("collected");
+        fs::create_dir_all(&out)?;
+        let pid_file = w.path("relayd.pid");
+        run(Command::new(&program)
+            .args(["--daemonize", "--output"])
+            .arg(&out)
+            .arg("--pid-file")
+            .arg(&pid_file)
+            .env("HOME", w.home()))?
+        .ok()?;
+        for port in [5342, 5343] {
+            std::net::TcpStream::connect(("127.0.0.1", port))?;
+        }
+        let pid = pid_in(&pid_file)?;
+        signal(pid, Signal::TERM)?;
+        eventually("the relay daemon ends", || {
+            Ok(matches!(process_state(pid), None | Some('Z')).then_some(()))
+        })
+    });
+}
+
+#[test]
+fn versions_and_help_are_there() {
+    isolated(here!(), |_| {
+        for name in ["lttng", "lttng-sessiond", "lttng-relayd"] {
+            let program = Ours.program(name)?;
+            run(Command::new(&program).arg("--version"))?.ok()?;
+            let help = run(Command::new(&program).arg("--help"))?.ok()?;
+            ensure!(!help.stdout.is_empty(), "{name} --help says nothing");
+            let unknown = run(Command::new(&program)
+                .arg("--no-such-option")
+                .stdin(Stdio::null()))?;
+            ensure!(unknown.code == 1 || unknown.code == 2, "{unknown}");
+        }
+        Ok(())
+    });
+}
