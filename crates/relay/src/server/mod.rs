@@ -14,6 +14,7 @@
 //! Control and data connections may live in different threads: a [`Stream`] is what they share, and
 //! the driver's lock is around one of them at a time.
 
+mod chunks;
 mod control;
 mod data;
 pub mod index_file;
@@ -21,6 +22,7 @@ pub mod layout;
 pub mod names;
 mod stream;
 
+pub use chunks::{ChunkEffect, ChunkError, ChunkMember, ChunkSet, MAX_CHUNKS};
 pub use control::{Answer, CloseReason, ControlPeer, Step, refused_session};
 pub use data::{DataPeer, DataPiece};
 pub use stream::{
