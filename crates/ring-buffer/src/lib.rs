@@ -1,13 +1,45 @@
 //! The LTTng ring buffer in shared memory: layouts, creation, reader and flush.
+//!
+//! A channel has one ring buffer, called stream, for each CPU. The session daemon creates it
+//! ([`ChannelLayout`], [`StreamMemory`]), the applications write, and one consumer daemon reads
+//! ([`Reader`], [`PacketLease`]). The layout and every step are those of liblttng-ust 2.13, whose
+//! processes are at the other end.
+//!
+//! This is the one crate with unsafe code, in two of its modules. Everybody else sees checked sizes,
+//! leases and system calls; a reference to shared bytes exists nowhere.
 mod channel;
+mod flush;
 mod geometry;
 mod ids;
 mod layout;
+mod lease;
+#[expect(unsafe_code, reason = "owns the mapping that other processes write")]
+mod memory;
+mod reader;
+mod ring;
 mod stream_memory;
+mod sync;
 mod system;
+#[expect(
+    unsafe_code,
+    reason = "hands shared ranges to the kernel, without a slice"
+)]
+mod transfer;
+#[expect(unsafe_code, reason = "maps the word that applications sleep on")]
+mod wait_word;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use channel::{ChannelLayout, StreamIdentity};
+pub use flush::{FlushMode, Flushed};
 pub use geometry::{BufferMode, Geometry, GeometryError, MAX_STREAM_BYTES, Wakeup};
 pub use layout::{PACKET_HEADER_BYTES, PACKET_MAGIC, PacketHeader};
+pub use lease::{PacketLease, Padding};
+pub use reader::{AttachError, Next, PacketFault, Positions, ReadError, Reader};
+pub use ring::LossCounters;
 pub use stream_memory::{CreateError, StreamMemory};
 pub use system::{monotonic_now, possible_cpus};
+pub use wait_word::{WAIT_MEMORY_BYTES, WaitWord};
+pub use writer::{Lost, Reservation, Writer};
