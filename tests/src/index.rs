@@ -10,10 +10,20 @@ use crate::trees_with_metadata;
 const MAGIC: u32 = 0xC1F1_DCC1;
 const HEADER: usize = 16;
 
+/// What the indexes of a trace say of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Indexes {
+    /// Packets of all streams.
+    pub packets: u64,
+    /// Their contents without padding.
+    pub content_bytes: u64,
+    /// Events that the last packet of each stream counts as discarded, added up.
+    pub discarded: u64,
+}
+
 /// Fails unless every stream file below `dir` has an index that covers it without gap or overlap.
-/// Gives the number of packets.
-pub fn check_indexes(dir: &Path) -> Result<u64> {
-    let mut packets = 0;
+pub fn check_indexes(dir: &Path) -> Result<Indexes> {
+    let mut all = Indexes::default();
     for tree in trees_with_metadata(dir)? {
         for entry in fs::read_dir(&tree)? {
             let entry = entry?;
@@ -28,10 +38,10 @@ pub fn check_indexes(dir: &Path) -> Result<u64> {
             }
         }
     }
-    Ok(packets)
+    Ok(all)
 }
 
-fn check_index(bytes: &[u8], stream_length: u64) -> Result<u64> {
+fn check_index(bytes: &[u8], stream_length: u64) -> Result<Indexes> {
     let word = |at: usize| {
         bytes
             .get(at..at + 4)
@@ -47,6 +57,7 @@ fn check_index(bytes: &[u8], stream_length: u64) -> Result<u64> {
         records.len()
     );
     let (mut end, mut time) = (0, 0);
+    let mut all = Indexes::default();
     for record in records.chunks(record) {
         let field = |n: usize| {
             let bytes = record.get(8 * n..8 * n + 8).and_then(|b| b.try_into().ok());
@@ -68,10 +79,13 @@ fn check_index(bytes: &[u8], stream_length: u64) -> Result<u64> {
         );
         time = field(4)?;
         end += packet / 8;
+        all.packets += 1;
+        all.content_bytes += content / 8;
+        all.discarded = field(5)?;
     }
     ensure!(
         end == stream_length,
         "the packets end at {end}, the file at {stream_length}"
     );
-    Ok((records.len() / record) as u64)
+    Ok(all)
 }

@@ -75,25 +75,7 @@ fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
 }
 
 fn outside(limit: Duration, name: &str) -> Result<()> {
-    for program in ["unshare", "ip", "mount", "hostname"] {
-        require(program)?;
-    }
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
-    let mut child = command
-        .args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--uts",
-            "--fork",
-            "--mount-proc",
-            "--kill-child",
-        ])
-        .args(["sh", "-c", INIT, "sh"])
-        .arg(std::env::current_exe()?)
+    let mut child = private_self()?
         .args([
             "--exact",
             name,
@@ -101,7 +83,6 @@ fn outside(limit: Duration, name: &str) -> Result<()> {
             "--test-threads=1",
             "--include-ignored",
         ])
-        .env(INSIDE, "1")
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -130,6 +111,42 @@ fn outside(limit: Duration, name: &str) -> Result<()> {
         Some(status) => Err(anyhow!("{name}: {status}\n{text}")),
         None => Err(anyhow!("{name}: not finished after {limit:?}\n{text}")),
     }
+}
+
+/// This executable, to be run in namespaces of its own.
+fn private_self() -> Result<Command> {
+    for program in ["unshare", "ip", "mount", "hostname"] {
+        require(program)?;
+    }
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--uts",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+        ])
+        .args(["sh", "-c", INIT, "sh"])
+        .arg(std::env::current_exe()?)
+        .env(INSIDE, "1");
+    Ok(command)
+}
+
+/// For programs that are no tests: runs the program again with the same arguments in namespaces of its own
+/// and gives its exit status; `None` when this is that run.
+pub fn enclose() -> Result<Option<std::process::ExitStatus>> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(None);
+    }
+    Ok(Some(
+        private_self()?.args(std::env::args_os().skip(1)).status()?,
+    ))
 }
 
 /// Reads both pipes to their ends, in the order the lines come.

@@ -22,8 +22,8 @@ mod world;
 
 pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
 pub use daemon::Daemon;
-pub use index::check_indexes;
-pub use isolation::{isolated, isolated_for, test_path};
+pub use index::{Indexes, check_indexes};
+pub use isolation::{enclose, isolated, isolated_for, test_path};
 pub use logs::complaints;
 pub use process::{Output, cpu_seconds, descendants, peak_rss_kib, process_state, run, signal};
 pub use relay::Relay;

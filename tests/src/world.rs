@@ -18,7 +18,8 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Result<Self> {
+    /// The world of this process, which [`crate::isolated`] or [`crate::enclose`] started.
+    pub fn new() -> Result<Self> {
         let root = PathBuf::from("/run/world");
         for dir in ["home", "logs", "traces"] {
             fs::create_dir_all(root.join(dir)).with_context(|| format!("create {dir}"))?;

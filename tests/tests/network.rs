@@ -35,7 +35,7 @@ fn stream(w: &mut World, target: Toolchain, relay: Toolchain, buffers: &str) -> 
     trace.assert_lines(&round.lines)?;
     trace.assert_in_order()?;
     trace.assert_clean()?;
-    let packets = check_indexes(relay.output())?;
+    let packets = check_indexes(relay.output())?.packets;
     ensure!(packets > 20, "only {packets} packets");
     let domain = if buffers == UID {
         "ust/uid/0/64-bit"
