@@ -32,9 +32,12 @@ pub fn check_indexes(dir: &Path) -> Result<Indexes> {
                 let index = tree.join("index").join(format!("{name}.idx"));
                 let bytes =
                     fs::read(&index).with_context(|| format!("read {}", index.display()))?;
-                packets += check_index(&bytes, entry.metadata()?.len()).with_context(|| {
+                let one = check_index(&bytes, entry.metadata()?.len()).with_context(|| {
                     format!("{} of {}", index.display(), entry.path().display())
                 })?;
+                all.packets += one.packets;
+                all.content_bytes += one.content_bytes;
+                all.discarded += one.discarded;
             }
         }
     }
