@@ -1,3 +1,186 @@
 //! The session daemon.
+//!
+//! Manages recording sessions: makes their buffers, tells applications what to trace, starts the consumer
+//! daemons that bring the packets to their place. It never touches a packet.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod app;
+mod daemon;
+mod daemonize;
+mod host;
+mod lock;
+mod options;
+mod rundir;
+mod service;
+mod session;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use control::v1::session_daemon_server::SessionDaemonServer;
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, kill_process, setrlimit};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::UnixListenerStream;
+use tracing_subscriber::EnvFilter;
+
+use crate::daemon::Daemon;
+use crate::host::Host;
+use crate::options::Options;
+use crate::rundir::{Listeners, Paths, RunDirectory};
+use crate::service::{Access, Service};
+
+/// Descriptors that the daemon would like: two for each application, three for each stream.
+const WANTED_DESCRIPTORS: u64 = 65_535;
+
+fn main() -> ExitCode {
+    if let Some(code) = create_directory_only() {
+        return code;
+    }
+    let options = Options::parse();
+    if options.version {
+        println!("{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    log_to_stderr(&options);
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => {
+            if !options.quiet {
+                eprintln!("Error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// This program creates directories as another user by starting itself as that user.
+fn create_directory_only() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != session::CREATE_DIRECTORY {
+        return None;
+    }
+    let path = PathBuf::from(arguments.next().unwrap_or_default());
+    Some(match session::create_directory(&path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn log_to_stderr(options: &Options) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => "off",
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        (_, 2) => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("LTTNG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let background = options.background || options.daemonize;
+    if background && !options.background_copy {
+        return daemonize::start_copy(options.background);
+    }
+    let copy = match options.background_copy {
+        true => Some(daemonize::Copy::begin(options.background)?),
+        false => None,
+    };
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(options, copy))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tracing_gid = control::group_id(&options.group);
+    let own_uid = rustix::process::geteuid().as_raw();
+    let consumer = consumer_path(options)?;
+    let (directory, listeners) = RunDirectory::take(Paths::new(options)?, tracing_gid)?;
+    let daemon = Arc::new(Daemon::new(Host::discover()?, consumer));
+    let Listeners { control, apps } = listeners;
+    let apps = UnixListener::from_std(apps)?;
+    let applications = app::listen(apps, daemon.apps.clone(), daemon.sessions.clone());
+    let service = Service::new(
+        daemon.clone(),
+        Access {
+            own_uid,
+            tracing_gid,
+        },
+    );
+    let connections = UnixListenerStream::new(UnixListener::from_std(control)?);
+    let api = tonic::transport::Server::builder()
+        .add_service(SessionDaemonServer::new(service))
+        .serve_with_incoming(connections);
+    let applications = tokio::spawn(applications);
+    let api = tokio::spawn(api);
+    announce(&directory, options, copy)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        result = api => result?.context("the control API ended")?,
+    }
+    daemon.destroy_all().await;
+    applications.abort();
+    drop(directory);
+    Ok(())
+}
+
+/// Everything listens: says so to everybody who waits for it.
+fn announce(
+    directory: &RunDirectory,
+    options: &Options,
+    copy: Option<daemonize::Copy>,
+) -> anyhow::Result<()> {
+    directory.announce()?;
+    if let (true, Some(parent)) = (options.sig_parent, getppid()) {
+        kill_process(parent, Signal::USR1).context("cannot signal the parent process")?;
+    }
+    // No service manager: nothing to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    copy.map_or(Ok(()), daemonize::Copy::ready)
+}
+
+fn consumer_path(options: &Options) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &options.consumerd_path {
+        return Ok(path.clone());
+    }
+    let own = std::env::current_exe().context("cannot find this program's own path")?;
+    Ok(own
+        .parent()
+        .unwrap_or(Path::new("/usr/bin"))
+        .join("lttng-consumerd"))
+}
+
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let wanted = WANTED_DESCRIPTORS.min(most);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!("cannot raise the limit of descriptors to {wanted}: {error}");
+        }
+    }
+}

@@ -20,7 +20,10 @@ mod text;
 pub use command::{Batch, Handle};
 pub use notify::{NotifyDecoder, NotifyError, NotifyRequest};
 pub use registration::{REGISTRATION_BYTES, Registration, RegistrationError, SocketType};
-pub use reply::{FIELD_ITERATOR_BYTES, FieldIterator, REPLY_BYTES, Reply, ReplyCode, ReplyError};
+pub use reply::{
+    FIELD_ITERATOR_BYTES, FieldIterator, ListedTracepoint, REPLY_BYTES, Reply, ReplyCode,
+    ReplyError, TracerVersion,
+};
 
 /// Suffix of the registration socket and wait memory of ABI 8 to 10.
 pub const SOCKET_SUFFIX: u32 = 8;

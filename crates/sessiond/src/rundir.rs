@@ -1,0 +1,212 @@
+//! The run directory: lock, pid file, sockets and the memory that applications wait on.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use ring_buffer::{WAIT_MEMORY_BYTES, WaitWord};
+use rustix::fs::{
+    FlockOperation, Gid, Mode, OFlags, Uid, chown, fchmod, fchown, flock, ftruncate, open,
+};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
+
+use crate::options::Options;
+
+/// Connections that may wait to be accepted: many applications start at once.
+const BACKLOG: i32 = 4096;
+
+/// Paths of everything in the run directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    directory: PathBuf,
+    /// Socket of the control API.
+    pub control: PathBuf,
+    apps: PathBuf,
+    pidfile: PathBuf,
+    wait_memory: PathBuf,
+}
+
+impl Paths {
+    /// From the options and the environment.
+    pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
+        let directory = options.rundir.clone().or_else(control::run_directory);
+        let directory = directory.context(
+            "no run directory: neither HOME nor LTTNG_HOME is set; set one or give --rundir",
+        )?;
+        let or = |given: &Option<PathBuf>, name: &str| {
+            given.clone().unwrap_or_else(|| directory.join(name))
+        };
+        let uid = rustix::process::getuid();
+        let suffix = ust::SOCKET_SUFFIX;
+        let wait_memory = if uid.is_root() {
+            format!("/dev/shm/lttng-ust-wait-{suffix}")
+        } else {
+            format!("/dev/shm/lttng-ust-wait-{suffix}-{}", uid.as_raw())
+        };
+        Ok(Self {
+            control: or(&options.client_sock, control::CONTROL_SOCKET),
+            apps: or(&options.apps_sock, &format!("lttng-ust-sock-{suffix}")),
+            pidfile: or(&options.pidfile, "lttng-sessiond.pid"),
+            wait_memory: wait_memory.into(),
+            directory,
+        })
+    }
+}
+
+/// What the daemon holds in the run directory; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct RunDirectory {
+    paths: Paths,
+    wait_word: WaitWord,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+/// The sockets, bound and listening.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// Of the control API.
+    pub control: UnixListener,
+    /// On which applications register.
+    pub apps: UnixListener,
+}
+
+impl RunDirectory {
+    /// Takes the run directory; fails if another daemon has it.
+    pub(crate) fn take(
+        paths: Paths,
+        tracing_gid: Option<u32>,
+    ) -> anyhow::Result<(Self, Listeners)> {
+        create_directory(&paths.directory, tracing_gid)?;
+        let lock = lock(&paths.directory.join("lttng-sessiond.lck"))?;
+        let control = bind_socket(&paths.control, 0o660)?;
+        if let Some(gid) = tracing_gid.filter(|_| is_root()) {
+            give_to_group(&paths.control, gid)?;
+        }
+        let apps = bind_socket(&paths.apps, 0o666)?;
+        let wait_word = wait_word(&paths.wait_memory)?;
+        fs::write(&paths.pidfile, format!("{}\n", std::process::id()))
+            .with_context(|| format!("cannot write {}", paths.pidfile.display()))?;
+        let listeners = Listeners { control, apps };
+        Ok((
+            Self {
+                paths,
+                wait_word,
+                _lock: lock,
+            },
+            listeners,
+        ))
+    }
+
+    /// Wakes the applications that wait for a daemon.
+    pub(crate) fn announce(&self) -> anyhow::Result<()> {
+        self.wait_word
+            .announce(1)
+            .context("cannot wake waiting applications")
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        // Nothing can be done about failures here, and the next daemon copes with leftovers.
+        let _ = self.wait_word.announce(0);
+        for path in [&self.paths.control, &self.paths.apps, &self.paths.pidfile] {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn create_directory(path: &Path, tracing_gid: Option<u32>) -> anyhow::Result<()> {
+    let mode = if is_root() { 0o755 } else { 0o700 };
+    let existed = path.is_dir();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("cannot create the run directory {}", path.display()))?;
+    match tracing_gid {
+        Some(gid) if is_root() && !existed => give_to_group(path, gid),
+        _ => Ok(()),
+    }
+}
+
+fn give_to_group(path: &Path, gid: u32) -> anyhow::Result<()> {
+    chown(path, None, Some(Gid::from_raw(gid)))
+        .with_context(|| format!("cannot give {} to group {gid}", path.display()))
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => bail!("A session daemon is already running."),
+        Err(errno) => Err(errno).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Binds a socket in place of a dead one. The lock is ours, so a live one belongs to another program, for
+/// instance a stock session daemon.
+fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
+    let what = || format!("cannot listen on {}", path.display());
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        bail!(
+            "A session daemon is already running: it answers on {}.",
+            path.display()
+        );
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(what);
+        }
+        _ => {}
+    }
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    bind(&socket, &SocketAddrUnix::new(path).with_context(what)?).with_context(what)?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).with_context(what)?;
+    listen(&socket, BACKLOG).with_context(what)?;
+    Ok(UnixListener::from(socket))
+}
+
+fn wait_word(path: &Path) -> anyhow::Result<WaitWord> {
+    let what = || format!("cannot use {}", path.display());
+    let file = open_wait_memory(path).with_context(what)?;
+    if is_root() {
+        // An application may have created it first.
+        fchown(&file, Some(Uid::ROOT), Some(Gid::ROOT)).with_context(what)?;
+        fchmod(&file, Mode::from_raw_mode(0o664)).with_context(what)?;
+    } else {
+        fchmod(&file, Mode::from_raw_mode(0o660)).with_context(what)?;
+    }
+    ftruncate(&file, WAIT_MEMORY_BYTES).with_context(what)?;
+    WaitWord::map(&file).with_context(what)
+}
+
+fn open_wait_memory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = Mode::from_raw_mode(0o660);
+    match open(path, flags | OFlags::CREATE, mode) {
+        // `fs.protected_regular`: a file of another user in a sticky directory must not be created again.
+        Err(rustix::io::Errno::ACCESS) => Ok(open(path, flags, mode)?),
+        result => Ok(result?),
+    }
+}

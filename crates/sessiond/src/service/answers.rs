@@ -1,0 +1,160 @@
+//! Sessions as messages.
+
+use consumer_api::Counters;
+use control::v1;
+use ust::command::LogLevels;
+
+use crate::app::{AppIdentity, ListedEvent};
+use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
+use crate::session::{OutputSetting, OutputStatus, Session, SessionCounters};
+
+pub(super) fn session(session: &Session) -> v1::Session {
+    v1::Session {
+        name: session.name.clone(),
+        output: Some(output(&session.output)),
+        active: session.plan().active,
+        created_unix_s: session.created_unix_s(),
+        owner_uid: session.owner.uid,
+        owner_gid: session.owner.gid,
+        output_state: Some(output_state(session)),
+    }
+}
+
+pub(super) fn session_details(of: &Session, counted: &SessionCounters) -> v1::GetSessionResponse {
+    let plan = of.plan();
+    let buffer_type = match plan.buffer_type {
+        None => v1::BufferType::Unspecified,
+        Some(BufferType::PerUid) => v1::BufferType::PerUid,
+        Some(BufferType::PerPid) => v1::BufferType::PerPid,
+    };
+    v1::GetSessionResponse {
+        session: Some(session(of)),
+        channels: plan
+            .channels
+            .iter()
+            .map(|planned| channel(planned, counted))
+            .collect(),
+        buffer_type: buffer_type.into(),
+        counters: Some(counters(&counted.total)),
+    }
+}
+
+pub(super) fn counters(counted: &Counters) -> v1::Counters {
+    v1::Counters {
+        events: counted.events,
+        packets: counted.packets,
+        bytes: counted.bytes,
+        discarded_events: counted.discarded_events,
+        lost_packets: counted.lost_packets,
+    }
+}
+
+pub(super) fn output_state(session: &Session) -> v1::OutputState {
+    use v1::output_state::Kind;
+
+    let (kind, reason, path) = match session.output_status() {
+        OutputStatus::Unused => (Kind::Unspecified, String::new(), String::new()),
+        OutputStatus::Ready {
+            path,
+            remote: false,
+        } => (Kind::Ready, String::new(), path),
+        OutputStatus::Ready { path, remote: true } => (Kind::Connected, String::new(), path),
+        OutputStatus::Failed { path, reason } => (Kind::Failed, reason, path),
+    };
+    v1::OutputState {
+        kind: kind.into(),
+        reason,
+        path,
+    }
+}
+
+pub(super) fn tracepoints(
+    app: &AppIdentity,
+    events: Vec<ListedEvent>,
+) -> impl Iterator<Item = v1::Tracepoint> {
+    events.into_iter().map(move |event| v1::Tracepoint {
+        pid: app.pid,
+        process: app.registration.name.clone(),
+        name: event.name,
+        log_level: event.log_level,
+        fields: event
+            .fields
+            .into_iter()
+            .map(|field| v1::TracepointField {
+                name: field.name,
+                r#type: v1::tracepoint_field::Type::try_from(field.kind)
+                    .unwrap_or_default()
+                    .into(),
+                nowrite: field.nowrite,
+            })
+            .collect(),
+    })
+}
+
+fn output(setting: &OutputSetting) -> v1::Output {
+    use v1::output::Kind;
+
+    let kind = match setting {
+        OutputSetting::None => Kind::None(v1::NoOutput {}),
+        OutputSetting::Local(path) => Kind::LocalPath(path.display().to_string()),
+        OutputSetting::Relay { address, base_path } => Kind::Relay(v1::RelayOutput {
+            address: address.host.clone(),
+            control_port: address.control_port.into(),
+            data_port: address.data_port.into(),
+            base_path: base_path.clone(),
+            ipv6: address.ipv6,
+        }),
+    };
+    v1::Output { kind: Some(kind) }
+}
+
+fn channel(planned: &PlannedChannel, counted: &SessionCounters) -> v1::Channel {
+    v1::Channel {
+        name: planned.name.clone(),
+        domain: v1::Domain::Ust.into(),
+        enabled: planned.enabled,
+        attributes: Some(attributes(&planned.attributes)),
+        events: planned.rules.iter().map(rule).collect(),
+        contexts: planned
+            .contexts
+            .iter()
+            .map(|(spelling, _)| spelling.clone())
+            .collect(),
+        counters: Some(counters(&counted.channel(&planned.name))),
+    }
+}
+
+fn attributes(of: &Attributes) -> v1::ChannelAttributes {
+    v1::ChannelAttributes {
+        overwrite: of.overwrite,
+        subbuf_size: of.subbuf_size,
+        subbuf_count: of.subbuf_count,
+        switch_timer_us: of.switch_timer_us,
+        read_timer_us: of.read_timer_us,
+        monitor_timer_us: Some(of.monitor_timer_us),
+        blocking_timeout_us: of.blocking_timeout_us,
+        tracefile_size: of.tracefile_size,
+        tracefile_count: of.tracefile_count,
+    }
+}
+
+fn rule(planned: &PlannedRule) -> v1::EventRule {
+    let rule = &planned.rule;
+    let (kind, log_level) = match rule.levels {
+        LogLevels::Any => (v1::LogLevelType::All, -1),
+        LogLevels::AtLeast(level) => (v1::LogLevelType::Range, level),
+        LogLevels::Exactly(level) => (v1::LogLevelType::Single, level),
+    };
+    v1::EventRule {
+        name: rule.name.clone(),
+        log_level_type: kind.into(),
+        log_level,
+        filter: rule
+            .filter
+            .as_ref()
+            .map(|filter| filter.text.clone())
+            .unwrap_or_default(),
+        exclusions: rule.exclusions.clone(),
+        enabled: planned.enabled,
+    }
+}

@@ -1,0 +1,335 @@
+//! The control API: turns requests into changes of sessions, and sessions into answers.
+
+mod access;
+mod answers;
+mod contexts;
+mod requests;
+
+use std::sync::Arc;
+
+use control::v1::session_daemon_server::SessionDaemon;
+use control::v1::{self, Domain};
+use control::{ErrorCode, status};
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Request, Response, Status};
+
+use crate::daemon::{Caller, Daemon};
+use crate::session::plan::{DEFAULT_CHANNEL, Plan, Refusal};
+use crate::session::{NewSession, OutputSetting, Owner, Session};
+
+pub(crate) use access::Access;
+
+use access::Connection;
+
+/// The service.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    daemon: Arc<Daemon>,
+    access: Arc<Access>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Service {
+    /// Of this daemon, for callers that `access` lets in.
+    pub(crate) fn new(daemon: Arc<Daemon>, access: Access) -> Self {
+        Self {
+            daemon,
+            access: Arc::new(access),
+        }
+    }
+
+    fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let info = request.extensions().get::<UdsConnectInfo>();
+        let connection = info.and_then(Connection::of);
+        self.access.check(connection).map_err(refused)
+    }
+
+    fn session<T>(&self, request: &Request<T>, name: &str) -> Result<Arc<Session>, Status> {
+        let caller = self.caller(request)?;
+        self.daemon.session(caller, name).map_err(refused)
+    }
+
+    /// Changes the plan of a session whose domain is `ust`, connecting its relay first.
+    async fn change<T>(
+        &self,
+        session: &Arc<Session>,
+        change: impl FnOnce(&Plan) -> Result<(Plan, T), Refusal>,
+    ) -> Result<T, Status> {
+        let _exclusive = session.exclusive().await;
+        // Refuse before connecting: a wrong request must not leave a session on the collector.
+        let (plan, result) = change(&session.plan()).map_err(refused)?;
+        session.ensure_connected().await.map_err(refused)?;
+        session
+            .change(&self.daemon.apps, |_| Ok(plan))
+            .await
+            .map_err(refused)?;
+        Ok(result)
+    }
+}
+
+fn refused(refusal: Refusal) -> Status {
+    status(refusal.code, refusal.message)
+}
+
+/// Only user space is there yet.
+fn check_domain(domain: i32) -> Result<(), Status> {
+    match Domain::try_from(domain) {
+        Ok(Domain::Ust) => Ok(()),
+        Ok(Domain::Kernel) => {
+            let message = "the kernel domain is not there yet; use the user space domain (-u)";
+            Err(status(ErrorCode::KERNEL_UNAVAILABLE, message))
+        }
+        _ => Err(status(
+            ErrorCode::UNKNOWN_DOMAIN,
+            format!("unknown tracing domain {domain}"),
+        )),
+    }
+}
+
+#[tonic::async_trait]
+impl SessionDaemon for Service {
+    async fn get_version(
+        &self,
+        request: Request<v1::GetVersionRequest>,
+    ) -> Answer<v1::GetVersionResponse> {
+        self.caller(&request)?;
+        Ok(Response::new(v1::GetVersionResponse {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            ust_abi_major: *ust::ABI_MAJORS.end(),
+        }))
+    }
+
+    async fn create_session(
+        &self,
+        request: Request<v1::CreateSessionRequest>,
+    ) -> Answer<v1::CreateSessionResponse> {
+        let caller = self.caller(&request)?;
+        let request = request.into_inner();
+        let output = request
+            .output
+            .map(requests::output)
+            .transpose()
+            .map_err(refused)?
+            .flatten();
+        let created = self.daemon.create_session(NewSession {
+            name: request.name,
+            owner: Owner {
+                uid: caller.uid,
+                gid: caller.gid,
+            },
+            output,
+            home: request.home.into(),
+            count_events: request.count_events,
+        });
+        let session = created.map_err(refused)?;
+        let session = Some(answers::session(&session));
+        Ok(Response::new(v1::CreateSessionResponse { session }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Answer<v1::ListSessionsResponse> {
+        let caller = self.caller(&request)?;
+        let all = self.daemon.sessions.all();
+        let seen = all.iter().filter(|session| caller.may_see(session));
+        let sessions = seen.map(|session| answers::session(session)).collect();
+        Ok(Response::new(v1::ListSessionsResponse { sessions }))
+    }
+
+    async fn get_session(
+        &self,
+        request: Request<v1::GetSessionRequest>,
+    ) -> Answer<v1::GetSessionResponse> {
+        let session = self.session(&request, &request.get_ref().name)?;
+        let counters = session.counters().await;
+        Ok(Response::new(answers::session_details(&session, &counters)))
+    }
+
+    async fn start_session(
+        &self,
+        request: Request<v1::StartSessionRequest>,
+    ) -> Answer<v1::StartSessionResponse> {
+        let session = self.session(&request, &request.get_ref().name)?;
+        let _exclusive = session.exclusive().await;
+        session.start(&self.daemon.apps).await.map_err(refused)?;
+        Ok(Response::new(v1::StartSessionResponse {}))
+    }
+
+    async fn stop_session(
+        &self,
+        request: Request<v1::StopSessionRequest>,
+    ) -> Answer<v1::StopSessionResponse> {
+        let session = self.session(&request, &request.get_ref().name)?;
+        let wait = !request.get_ref().no_wait;
+        let _exclusive = session.exclusive().await;
+        session
+            .stop(&self.daemon.apps, wait)
+            .await
+            .map_err(refused)?;
+        let counters = if wait {
+            Some(answers::counters(&session.counters().await.total))
+        } else {
+            None
+        };
+        let output_state = Some(answers::output_state(&session));
+        Ok(Response::new(v1::StopSessionResponse {
+            counters,
+            output_state,
+        }))
+    }
+
+    async fn destroy_session(
+        &self,
+        request: Request<v1::DestroySessionRequest>,
+    ) -> Answer<v1::DestroySessionResponse> {
+        let session = self.session(&request, &request.get_ref().name)?;
+        let wait = !request.get_ref().no_wait;
+        self.daemon.destroy_session(&session, wait).await;
+        let counters = Some(answers::counters(&session.counters().await.total));
+        let output_state = Some(answers::output_state(&session));
+        Ok(Response::new(v1::DestroySessionResponse {
+            counters,
+            output_state,
+        }))
+    }
+
+    async fn enable_channel(
+        &self,
+        request: Request<v1::EnableChannelRequest>,
+    ) -> Answer<v1::EnableChannelResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let buffer_type = requests::buffer_type(request.buffer_type, &session.plan());
+        let attributes = request.attributes.unwrap_or_default();
+        let attributes = requests::attributes(&attributes, buffer_type).map_err(refused)?;
+        self.change(&session, |plan| {
+            Ok((
+                plan.enable_channel(&request.channel, buffer_type, attributes)?,
+                (),
+            ))
+        })
+        .await?;
+        Ok(Response::new(v1::EnableChannelResponse {}))
+    }
+
+    async fn disable_channel(
+        &self,
+        request: Request<v1::DisableChannelRequest>,
+    ) -> Answer<v1::DisableChannelResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        self.change(&session, |plan| {
+            Ok((plan.disable_channel(&request.channel)?, ()))
+        })
+        .await?;
+        Ok(Response::new(v1::DisableChannelResponse {}))
+    }
+
+    async fn enable_event(
+        &self,
+        request: Request<v1::EnableEventRequest>,
+    ) -> Answer<v1::EnableEventResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let rule = requests::rule(request.rule.unwrap_or_default()).map_err(refused)?;
+        let channel = self
+            .change(&session, |plan| {
+                let name = plan.channel_for_rule(&request.channel)?;
+                let plan = with_channel(plan, name)?;
+                Ok((plan.enable_rule(name, rule)?, name.to_owned()))
+            })
+            .await?;
+        Ok(Response::new(v1::EnableEventResponse { channel }))
+    }
+
+    async fn disable_event(
+        &self,
+        request: Request<v1::DisableEventRequest>,
+    ) -> Answer<v1::DisableEventResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        self.change(&session, |plan| {
+            let name = plan.channel_for_rule(&request.channel)?;
+            Ok((plan.disable_rules(name, &request.name)?, ()))
+        })
+        .await?;
+        Ok(Response::new(v1::DisableEventResponse {}))
+    }
+
+    async fn add_context(
+        &self,
+        request: Request<v1::AddContextRequest>,
+    ) -> Answer<v1::AddContextResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let context = requests::context(&request.context).map_err(refused)?;
+        self.change(&session, |plan| {
+            if !request.channel.is_empty() {
+                return Ok((
+                    plan.add_context(&request.channel, &request.context, context)?,
+                    (),
+                ));
+            }
+            let mut plan = plan.clone();
+            if plan.channels.is_empty() {
+                plan = with_channel(&plan, DEFAULT_CHANNEL)?;
+            }
+            let names: Vec<_> = plan
+                .channels
+                .iter()
+                .map(|channel| channel.name.clone())
+                .collect();
+            for name in names {
+                plan = plan.add_context(&name, &request.context, context.clone())?;
+            }
+            Ok((plan, ()))
+        })
+        .await?;
+        Ok(Response::new(v1::AddContextResponse {}))
+    }
+
+    async fn list_tracepoints(
+        &self,
+        request: Request<v1::ListTracepointsRequest>,
+    ) -> Answer<v1::ListTracepointsResponse> {
+        self.caller(&request)?;
+        check_domain(request.get_ref().domain)?;
+        let with_fields = request.get_ref().with_fields;
+        let apps = self.daemon.apps.all();
+        let asked: Vec<_> = apps
+            .into_iter()
+            .map(|app| (app.list_tracepoints(with_fields), app))
+            .collect();
+        let mut tracepoints = Vec::new();
+        for (answer, app) in asked {
+            let events = app.patiently(answer).await.unwrap_or_default();
+            tracepoints.extend(answers::tracepoints(&app.identity, events));
+        }
+        Ok(Response::new(v1::ListTracepointsResponse { tracepoints }))
+    }
+}
+
+/// Adds a channel with default settings if there is none of that name.
+fn with_channel(plan: &Plan, name: &str) -> Result<Plan, Refusal> {
+    if plan.channel(name).is_some() {
+        return Ok(plan.clone());
+    }
+    let buffer_type = requests::buffer_type(v1::BufferType::Unspecified as i32, plan);
+    let attributes = requests::attributes(&v1::ChannelAttributes::default(), buffer_type)?;
+    plan.enable_channel(name, buffer_type, attributes)
+}
+
+/// A session that sends nowhere is one that a request asked for.
+impl From<v1::NoOutput> for OutputSetting {
+    fn from(_: v1::NoOutput) -> Self {
+        Self::None
+    }
+}

@@ -1,0 +1,182 @@
+//! All sessions of the daemon.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use control::ErrorCode;
+
+use crate::host::Host;
+use crate::lock::lock;
+use crate::session::plan::{MAX_NAME, Plan, Refusal};
+use crate::session::{OutputSetting, Owner, Runtime, Session, SessionId, path_datetime};
+
+/// Most sessions at once.
+const MAX_SESSIONS: usize = 4096;
+
+/// All sessions, by number.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    inner: Mutex<Inner>,
+    host: Arc<Host>,
+    consumer_path: PathBuf,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_id: BTreeMap<SessionId, Arc<Session>>,
+    next_id: u64,
+}
+
+/// What a session is to be like.
+#[derive(Debug)]
+pub(crate) struct NewSession {
+    /// Empty: `auto-DATE`.
+    pub name: String,
+    /// Who creates it.
+    pub owner: Owner,
+    /// Where the trace goes; `None`: below `home`.
+    pub output: Option<OutputSetting>,
+    /// Home directory of the owner.
+    pub home: PathBuf,
+    /// Let the consumer daemon count events.
+    pub count_events: bool,
+}
+
+impl Sessions {
+    /// None yet.
+    pub(crate) fn new(host: Arc<Host>, consumer_path: PathBuf) -> Self {
+        Self {
+            inner: Mutex::default(),
+            host,
+            consumer_path,
+        }
+    }
+
+    /// Creates an inactive session.
+    pub(crate) fn create(&self, new: NewSession) -> Result<Arc<Session>, Refusal> {
+        check_name(&new.name)?;
+        let created = jiff::Zoned::now();
+        let auto_named = new.name.is_empty();
+        let mut inner = lock(&self.inner);
+        let name = if auto_named {
+            inner.auto_name(&created)
+        } else {
+            new.name
+        };
+        if inner.by_name(&name).is_some() {
+            let message = format!("a session `{name}` exists already");
+            return Err(Refusal::new(ErrorCode::SESSION_EXISTS, message));
+        }
+        if inner.by_id.len() == MAX_SESSIONS {
+            let message = format!("{MAX_SESSIONS} sessions exist already; destroy some");
+            return Err(Refusal::new(ErrorCode::SESSION_FAILED, message));
+        }
+        let output = match new.output {
+            Some(output) => output,
+            None => default_output(&new.home, &name, auto_named, &created)?,
+        };
+        let id = SessionId(inner.next_id);
+        inner.next_id += 1;
+        let session = Arc::new(Session {
+            id,
+            name,
+            auto_named,
+            owner: new.owner,
+            created,
+            output,
+            count_events: new.count_events,
+            commands: tokio::sync::Mutex::default(),
+            plan: Mutex::new(Arc::new(Plan::default())),
+            runtime: Mutex::new(Runtime::default()),
+            shared_traces: tokio::sync::Mutex::default(),
+            host: self.host.clone(),
+            consumer_path: self.consumer_path.clone(),
+        });
+        inner.by_id.insert(id, session.clone());
+        Ok(session)
+    }
+
+    /// Newest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        lock(&self.inner).by_id.values().rev().cloned().collect()
+    }
+
+    /// Those that trace.
+    pub(crate) fn active(&self) -> Vec<Arc<Session>> {
+        let all = self.all();
+        all.into_iter()
+            .rev()
+            .filter(|session| session.plan().active)
+            .collect()
+    }
+
+    /// The session of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Session>> {
+        lock(&self.inner).by_name(name).cloned()
+    }
+
+    /// Forgets a session that was destroyed.
+    pub(crate) fn remove(&self, id: SessionId) {
+        lock(&self.inner).by_id.remove(&id);
+    }
+}
+
+impl Inner {
+    fn by_name(&self, name: &str) -> Option<&Arc<Session>> {
+        self.by_id.values().find(|session| session.name == name)
+    }
+
+    /// `auto-DATE`, with a number if there are several in one second.
+    fn auto_name(&self, created: &jiff::Zoned) -> String {
+        let base = format!("auto-{}", path_datetime(created));
+        let mut name = base.clone();
+        let mut count = 1;
+        while self.by_name(&name).is_some() {
+            name = format!("{base}-{count}");
+            count += 1;
+        }
+        name
+    }
+}
+
+fn default_output(
+    home: &Path,
+    name: &str,
+    auto_named: bool,
+    created: &jiff::Zoned,
+) -> Result<OutputSetting, Refusal> {
+    if !home.is_absolute() {
+        let message = format!("the home directory `{}` is not absolute", home.display());
+        return Err(Refusal::new(ErrorCode::INVALID, message));
+    }
+    let directory = if auto_named {
+        name.to_owned()
+    } else {
+        format!("{name}-{}", path_datetime(created))
+    };
+    Ok(OutputSetting::Local(
+        home.join("lttng-traces").join(directory),
+    ))
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    if name.contains(['/', '\0']) || name.chars().any(char::is_control) {
+        let message = format!(
+            "the session name `{}` has a `/` or a control character",
+            name.escape_debug()
+        );
+        return Err(Refusal::new(ErrorCode::SESSION_INVALID_CHAR, message));
+    }
+    if matches!(name, "." | "..") || name == "auto" || name.starts_with("auto-") {
+        return Err(Refusal::new(
+            ErrorCode::INVALID,
+            format!("the session name `{name}` is reserved"),
+        ));
+    }
+    if name.len() > MAX_NAME {
+        let message = format!("the session name is longer than {MAX_NAME} bytes: `{name}`");
+        return Err(Refusal::new(ErrorCode::INVALID, message));
+    }
+    Ok(())
+}
