@@ -1,0 +1,237 @@
+//! A data connection: packets from the socket into the files of their streams.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Weak};
+
+use relay::server::{DataPeer, DataPiece};
+use relay::{DataPacket, StreamHandle};
+
+use crate::files::DataFile;
+use crate::relay::Relay;
+use crate::session::Session;
+use crate::stream::{SharedStream, SharedStreamError, write_with_padding};
+use crate::worker::{Interest, Outcome};
+
+/// How much one connection may read before others are served.
+const READS_PER_TURN: usize = 4;
+/// When the streams a connection knows are searched for closed ones.
+const FIRST_PURGE: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct DataConnection {
+    socket: TcpStream,
+    address: SocketAddr,
+    peer: DataPeer,
+    current: Option<Current>,
+    /// Streams looked up before, so that the table of all streams is asked once per stream.
+    known: HashMap<StreamHandle, Weak<SharedStream>>,
+    purge_at: usize,
+    /// Sessions this connection has carried packets of.
+    sessions: Vec<Arc<Session>>,
+}
+
+/// The packet that is arriving.
+#[derive(Debug)]
+struct Current {
+    stream: Arc<SharedStream>,
+    file: DataFile,
+    offset: u64,
+    padding: u32,
+}
+
+/// Why a data connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum DataError {
+    #[error("a packet of stream {0}, which does not exist")]
+    UnknownStream(StreamHandle),
+    #[error("session {} ({}), stream {}: {error}", session.id, session.name, stream)]
+    Stream {
+        session: Arc<Session>,
+        stream: StreamHandle,
+        error: SharedStreamError,
+    },
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+}
+
+impl DataConnection {
+    pub(crate) fn new(socket: TcpStream, address: SocketAddr) -> Self {
+        Self {
+            socket,
+            address,
+            peer: DataPeer::default(),
+            current: None,
+            known: HashMap::new(),
+            purge_at: FIRST_PURGE,
+            sessions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Reads and stores. `buffer` is scratch.
+    pub(crate) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
+        match self.turn(relay, buffer) {
+            Ok(outcome) => outcome,
+            Err(DataError::Stream {
+                session,
+                stream,
+                error,
+            }) => {
+                // The session suffers; its peer has to learn it on the control connection.
+                session.fail(format!("stream {stream}: {error}"));
+                Outcome::Close
+            }
+            Err(DataError::Socket(error)) => {
+                tracing::info!("data connection of {}: {error}", self.address);
+                Outcome::Close
+            }
+            Err(error) => {
+                tracing::error!("data connection of {} closed: {error}", self.address);
+                Outcome::Close
+            }
+        }
+    }
+
+    fn turn(&mut self, relay: &Relay, buffer: &mut [u8]) -> Result<Outcome, DataError> {
+        for _ in 0..READS_PER_TURN {
+            match self.socket.read(buffer) {
+                Ok(0) => return Ok(Outcome::Close),
+                Ok(len) => {
+                    self.on_bytes(relay, &buffer[..len])?;
+                    if len < buffer.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Outcome::Wait(Interest::Read))
+    }
+
+    fn on_bytes(&mut self, relay: &Relay, mut bytes: &[u8]) -> Result<(), DataError> {
+        while !bytes.is_empty() {
+            let (used, piece) = self.peer.next_piece(bytes);
+            match piece {
+                Some(DataPiece::Header(packet)) => self.begin(relay, packet)?,
+                Some(DataPiece::Payload { len, complete }) => {
+                    self.store(relay, &bytes[..len], complete)?;
+                }
+                None => {}
+            }
+            bytes = &bytes[used..];
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, relay: &Relay, packet: DataPacket) -> Result<(), DataError> {
+        let stream = self.find(relay, packet.stream)?;
+        let (file, offset) = stream.begin_packet(packet).map_err(about(&stream))?;
+        self.current = Some(Current {
+            stream,
+            file,
+            offset,
+            padding: packet.padding_size,
+        });
+        if packet.data_size == 0 {
+            self.store(relay, &[], true)?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, relay: &Relay, bytes: &[u8], complete: bool) -> Result<(), DataError> {
+        // Set by the header before any payload.
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        let written = if complete {
+            write_with_padding(&current.file, bytes, current.offset, current.padding)
+        } else {
+            current.file.write_all_at(bytes, current.offset)
+        };
+        current.offset += bytes.len() as u64;
+        if let Err(error) = written {
+            let error = current.stream.write_failed(error);
+            return Err(about(&current.stream)(error));
+        }
+        if complete && let Some(Current { stream, file, .. }) = self.current.take() {
+            drop(file);
+            stream.end_packet(relay).map_err(about(&stream))?;
+        }
+        Ok(())
+    }
+
+    fn find(
+        &mut self,
+        relay: &Relay,
+        handle: StreamHandle,
+    ) -> Result<Arc<SharedStream>, DataError> {
+        if let Some(stream) = self.known.get(&handle).and_then(Weak::upgrade) {
+            return Ok(stream);
+        }
+        let stream = relay
+            .stream(handle)
+            .ok_or(DataError::UnknownStream(handle))?;
+        self.known.insert(handle, Arc::downgrade(&stream));
+        if self.known.len() >= self.purge_at {
+            self.known.retain(|_, stream| stream.strong_count() > 0);
+            self.purge_at = (self.known.len() * 2).max(FIRST_PURGE);
+        }
+        if !self
+            .sessions
+            .iter()
+            .any(|session| session.id == stream.session.id)
+        {
+            stream.session.data_connection_came();
+            self.sessions.push(Arc::clone(&stream.session));
+        }
+        Ok(stream)
+    }
+
+    /// The connection is over.
+    pub(crate) fn end(mut self, relay: &Relay) {
+        if let Some(Current { stream, file, .. }) = self.current.take() {
+            drop(file);
+            let left = self.peer.payload_left();
+            tracing::warn!(
+                "data connection of {} ended inside a packet of stream {}, {left} bytes are missing",
+                self.address,
+                stream.handle
+            );
+            if let Err(error) = stream.abort_packet(relay) {
+                stream
+                    .session
+                    .fail(format!("stream {}: {error}", stream.handle));
+            }
+        } else if !self.peer.between_packets() {
+            tracing::warn!("data connection of {} ended inside a header", self.address);
+        }
+        for session in self.sessions.drain(..) {
+            session.data_connection_left();
+            relay.sweep(Some(&session));
+        }
+    }
+
+    /// What to call it.
+    pub(crate) fn name(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+/// Says whose error it is.
+fn about(stream: &Arc<SharedStream>) -> impl FnOnce(SharedStreamError) -> DataError {
+    let (session, stream) = (Arc::clone(&stream.session), stream.handle);
+    move |error| DataError::Stream {
+        session,
+        stream,
+        error,
+    }
+}

@@ -1,0 +1,322 @@
+//! The files of one stream: carries out what its core decides.
+
+use std::fs::File;
+use std::io::ErrorKind::{NotFound, UnexpectedEof};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use relay::PacketIndex;
+use relay::server::index_file::{self, IndexVersion};
+use relay::server::names::{Component, RelativePath};
+use relay::server::{FileKey, Stream, StreamEffect, Tracefiles};
+use rustix::fs::copy_file_range;
+use rustix::io::Errno;
+
+use crate::budget::{Counted, FileBudget};
+use crate::group::Group;
+use crate::output::{Output, Result, failed};
+
+/// An open data file; who writes into it keeps it for as long as that takes.
+pub(crate) type DataFile = Arc<Counted<File>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct StreamFiles {
+    group: Arc<Group>,
+    budget: Arc<FileBudget>,
+    /// Directory below the trace chunk.
+    directory: RelativePath,
+    name: Component,
+    tracefiles: Tracefiles,
+    index_version: IndexVersion,
+    data: Option<Current>,
+    index: Option<CurrentIndex>,
+}
+
+/// The current data file; its descriptor may have been given up.
+#[derive(Debug)]
+struct Current {
+    key: FileKey,
+    file: Option<DataFile>,
+}
+
+/// The current index file: where its next record goes, and what is not written yet.
+#[derive(Debug)]
+struct CurrentIndex {
+    key: FileKey,
+    file: Option<Counted<File>>,
+    size: u64,
+    unwritten: Vec<u8>,
+}
+
+/// What the caller has to know after effects were run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// The stream is closed: forget it.
+    pub(crate) closed: bool,
+}
+
+impl StreamFiles {
+    pub(crate) fn new(
+        group: Arc<Group>,
+        budget: Arc<FileBudget>,
+        directory: RelativePath,
+        name: Component,
+        tracefiles: Tracefiles,
+        index_version: IndexVersion,
+    ) -> Self {
+        Self {
+            group,
+            budget,
+            directory,
+            name,
+            tracefiles,
+            index_version,
+            data: None,
+            index: None,
+        }
+    }
+
+    /// Carries out everything the stream wants done.
+    pub(crate) fn run(&mut self, stream: &mut Stream) -> Result<Ran> {
+        let mut ran = Ran::default();
+        let mut result = Ok(());
+        while let Some(effect) = stream.next_effect() {
+            match effect {
+                // Also after an error: the chunk must not wait for this stream for ever.
+                StreamEffect::LeaveChunk(chunk) => {
+                    let left = self.group.leave(chunk);
+                    result = result.and(left);
+                }
+                StreamEffect::Closed => ran.closed = true,
+                effect if result.is_ok() => result = self.run_one(effect),
+                _ => {}
+            }
+        }
+        result?;
+        self.write_index()?;
+        if self.budget.is_exceeded() {
+            self.give_up_descriptors();
+        }
+        Ok(ran)
+    }
+
+    /// The current data file, opened again if it was given up.
+    pub(crate) fn data_file(&mut self) -> Result<DataFile> {
+        let Some(Current { key, file }) = &self.data else {
+            return Err(failed("write to", self.directory.as_str().as_ref())(
+                NotFound.into(),
+            ));
+        };
+        if let Some(file) = file {
+            return Ok(Arc::clone(file));
+        }
+        let key = *key;
+        let file = Arc::new(self.budget.count(self.open_data_file(key)?));
+        self.data = Some(Current {
+            key,
+            file: Some(Arc::clone(&file)),
+        });
+        Ok(file)
+    }
+
+    /// What to call the current data file in messages.
+    pub(crate) fn data_path(&self) -> PathBuf {
+        match &self.data {
+            Some(current) => self.path_of(current.key),
+            None => PathBuf::from(self.directory.as_str()),
+        }
+    }
+
+    fn run_one(&mut self, effect: StreamEffect) -> Result<()> {
+        match effect {
+            StreamEffect::OpenData(key) => self.create_data_file(key)?,
+            StreamEffect::CloseData => self.data = None,
+            StreamEffect::CutData(key, size) => self.cut_data_file(key, size)?,
+            StreamEffect::RemoveData(key) => {
+                self.in_chunk(key, |output, path| output.remove_file(&path))?;
+            }
+            StreamEffect::CopyData {
+                from,
+                from_offset,
+                len,
+                to_offset,
+            } => {
+                let source = self.open_data_file(from)?;
+                let target = self.data_file()?;
+                copy(&source, from_offset, &target, to_offset, len)
+                    .map_err(failed("copy packets to", &self.data_path()))?;
+            }
+            StreamEffect::OpenIndex(key) => self.create_index_file(key)?,
+            StreamEffect::CloseIndex => {
+                self.write_index()?;
+                self.index = None;
+            }
+            StreamEffect::WriteIndex { offset, index } => self.add_record(offset, &index),
+            // Handled by the caller.
+            StreamEffect::LeaveChunk(_) | StreamEffect::Closed => {}
+        }
+        Ok(())
+    }
+
+    fn give_up_descriptors(&mut self) {
+        if let Some(data) = &mut self.data {
+            data.file = None;
+        }
+        if let Some(index) = &mut self.index {
+            index.file = None;
+        }
+    }
+
+    fn create_data_file(&mut self, key: FileKey) -> Result<()> {
+        self.data = None;
+        let name = self.data_name(key);
+        let directory = self.directory.as_str();
+        let file = self
+            .group
+            .with_directory(key.chunk, directory, |output, path| {
+                create_below(output, &path, &name)
+            })?;
+        self.data = Some(Current {
+            key,
+            file: Some(Arc::new(self.budget.count(file))),
+        });
+        Ok(())
+    }
+
+    fn cut_data_file(&mut self, key: FileKey, size: u64) -> Result<()> {
+        let file = match &self.data {
+            Some(current) if current.key == key => self.data_file()?,
+            _ => Arc::new(self.budget.count(self.open_data_file(key)?)),
+        };
+        file.set_len(size)
+            .map_err(failed("cut", &self.path_of(key)))
+    }
+
+    fn create_index_file(&mut self, key: FileKey) -> Result<()> {
+        self.write_index()?;
+        self.index = None;
+        let name = self.index_name(key);
+        let file =
+            self.group
+                .with_directory(key.chunk, &self.index_directory(), |output, path| {
+                    create_below(output, &path, &name)
+                })?;
+        self.index = Some(CurrentIndex {
+            key,
+            file: Some(self.budget.count(file)),
+            size: 0,
+            unwritten: self.index_version.header().to_vec(),
+        });
+        Ok(())
+    }
+
+    fn add_record(&mut self, offset: u64, index: &PacketIndex) {
+        let record = index_file::record(offset, index);
+        if let Some(current) = &mut self.index {
+            current
+                .unwritten
+                .extend_from_slice(&record[..self.index_version.record_len()]);
+        }
+    }
+
+    /// Writes what belongs into the current index file, in one piece.
+    fn write_index(&mut self) -> Result<()> {
+        let directory = self.index_directory();
+        let (group, budget) = (Arc::clone(&self.group), Arc::clone(&self.budget));
+        let Some(key) = self.index.as_ref().map(|index| index.key) else {
+            return Ok(());
+        };
+        let name = self.index_name(key);
+        let Some(index) = &mut self.index else {
+            return Ok(());
+        };
+        if index.unwritten.is_empty() {
+            return Ok(());
+        }
+        if index.file.is_none() {
+            let file = group.with_directory(key.chunk, &directory, |output, path| {
+                output.open_file(&output.path(&path).join(&name))
+            })?;
+            index.file = Some(budget.count(file));
+        }
+        if let Some(file) = &index.file {
+            file.write_all_at(&index.unwritten, index.size)
+                .map_err(failed("write to index", directory.as_ref()))?;
+        }
+        index.size += index.unwritten.len() as u64;
+        index.unwritten.clear();
+        Ok(())
+    }
+
+    fn in_chunk<T>(
+        &self,
+        key: FileKey,
+        work: impl FnOnce(&Output, PathBuf) -> Result<T>,
+    ) -> Result<T> {
+        let name = self.data_name(key);
+        self.group
+            .with_directory(key.chunk, self.directory.as_str(), |output, path| {
+                work(output, output.path(&path).join(&name))
+            })
+    }
+
+    fn path_of(&self, key: FileKey) -> PathBuf {
+        self.in_chunk(key, |_, path| Ok(path))
+            .unwrap_or_else(|error| error.path)
+    }
+
+    /// Opens a data file of the stream that exists.
+    fn open_data_file(&self, key: FileKey) -> Result<File> {
+        self.in_chunk(key, |output, path| output.open_file(&path))
+    }
+
+    fn index_directory(&self) -> String {
+        format!("{}/index", self.directory)
+    }
+
+    fn data_name(&self, key: FileKey) -> String {
+        match self.tracefiles.number(key) {
+            Some(number) => format!("{}_{number}", self.name),
+            None => self.name.as_str().to_owned(),
+        }
+    }
+
+    fn index_name(&self, key: FileKey) -> String {
+        format!("{}.idx", self.data_name(key))
+    }
+}
+
+/// Creates a file, and its directory when that is not there.
+fn create_below(output: &Output, directory: &str, name: &str) -> Result<File> {
+    let path = output.path(directory).join(name);
+    match output.create_file(&path) {
+        Err(error) if error.source.kind() == NotFound => {
+            output.make_directory(directory)?;
+            output.create_file(&path)
+        }
+        other => other,
+    }
+}
+
+/// Copies between two files in the kernel, or by hand where the file system cannot.
+fn copy(from: &File, mut from_at: u64, to: &File, mut to_at: u64, len: u64) -> std::io::Result<()> {
+    let end = from_at + len;
+    while from_at < end {
+        let left = usize::try_from(end - from_at).unwrap_or(usize::MAX);
+        match copy_file_range(from, Some(&mut from_at), to, Some(&mut to_at), left) {
+            Ok(0) => return Err(UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
+                let mut buffer = vec![0; left.min(64 * 1024)];
+                from.read_exact_at(&mut buffer, from_at)?;
+                to.write_all_at(&buffer, to_at)?;
+                from_at += buffer.len() as u64;
+                to_at += buffer.len() as u64;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What all connections of the relay daemon share.
+
+use std::collections::HashMap;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use relay::server::layout::Grouping;
+use relay::server::names::RelativePath;
+use relay::server::{ChunkMember, ChunkSet};
+use relay::{Minor, RelaySessionId, SessionKey, StreamHandle};
+
+use crate::budget::FileBudget;
+use crate::group::Group;
+use crate::output::Output;
+use crate::session::Session;
+use crate::stream::SharedStream;
+
+/// Streams at once, of all sessions.
+pub(crate) const MAX_STREAMS: usize = 1 << 20;
+/// How long a stream waits for packets of a session whose control connection is gone, when no data
+/// connection is known to carry it.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) output: Arc<Output>,
+    pub(crate) grouping: Grouping,
+    pub(crate) clear_allowed: bool,
+    pub(crate) budget: Arc<FileBudget>,
+    next_session: AtomicU64,
+    next_stream: AtomicU64,
+    /// Looked up once per stream and data connection.
+    streams: RwLock<HashMap<StreamHandle, Arc<SharedStream>>>,
+    groups: Mutex<HashMap<(SessionKey, String), Weak<Group>>>,
+    /// Streams whose control connection is gone and that wait for packets.
+    lingering: Mutex<Vec<(Instant, Arc<SharedStream>)>>,
+    lingering_count: AtomicUsize,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        output: Arc<Output>,
+        grouping: Grouping,
+        clear_allowed: bool,
+        budget: Arc<FileBudget>,
+    ) -> Self {
+        Self {
+            output,
+            grouping,
+            clear_allowed,
+            budget,
+            next_session: AtomicU64::new(1),
+            next_stream: AtomicU64::new(1),
+            streams: RwLock::default(),
+            groups: Mutex::default(),
+            lingering: Mutex::default(),
+            lingering_count: AtomicUsize::new(0),
+        }
+    }
+
+    /// A session of a peer since minor 11; joins the directories of others with the same key.
+    pub(crate) fn new_session(
+        &self,
+        name: String,
+        minor: Minor,
+        has_indexes: bool,
+        key: SessionKey,
+        directory: &RelativePath,
+        control: &Arc<TcpStream>,
+    ) -> Arc<Session> {
+        let mut groups = lock(&self.groups);
+        let slot = groups
+            .entry((key, directory.as_str().to_owned()))
+            .or_default();
+        let group = slot.upgrade().unwrap_or_else(|| {
+            let group = Arc::new(Group::new(
+                Arc::clone(&self.output),
+                ChunkSet::new(directory),
+            ));
+            *slot = Arc::downgrade(&group);
+            group
+        });
+        if groups.len().is_power_of_two() {
+            groups.retain(|_, group| group.strong_count() > 0);
+        }
+        drop(groups);
+        Arc::new(Session::new(
+            self.session_id(),
+            name,
+            minor,
+            has_indexes,
+            group,
+            control,
+        ))
+    }
+
+    /// A session of an older peer.
+    pub(crate) fn new_old_session(
+        &self,
+        name: String,
+        minor: Minor,
+        has_indexes: bool,
+        control: &Arc<TcpStream>,
+    ) -> (Arc<Session>, ChunkMember) {
+        let (chunks, member) = ChunkSet::for_old_peer();
+        let group = Arc::new(Group::new(Arc::clone(&self.output), chunks));
+        let session = Session::new(self.session_id(), name, minor, has_indexes, group, control);
+        (Arc::new(session), member)
+    }
+
+    fn session_id(&self) -> RelaySessionId {
+        RelaySessionId(self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn new_handle(&self) -> StreamHandle {
+        StreamHandle(self.next_stream.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Makes a stream known to data connections; `false` when there are too many.
+    pub(crate) fn add_stream(&self, stream: &Arc<SharedStream>) -> bool {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        if streams.len() >= MAX_STREAMS {
+            return false;
+        }
+        streams.insert(stream.handle, Arc::clone(stream));
+        true
+    }
+
+    pub(crate) fn stream(&self, handle: StreamHandle) -> Option<Arc<SharedStream>> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(&handle).cloned()
+    }
+
+    pub(crate) fn forget_stream(&self, handle: StreamHandle) {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.remove(&handle);
+    }
+
+    /// The control connection of this stream is gone, packets of it are still to come.
+    pub(crate) fn linger(&self, stream: Arc<SharedStream>) {
+        let mut lingering = lock(&self.lingering);
+        lingering.push((Instant::now(), stream));
+        self.lingering_count
+            .store(lingering.len(), Ordering::SeqCst);
+    }
+
+    /// When [`Relay::sweep`] should be called, even if nothing happens.
+    pub(crate) fn sweep_in(&self) -> Option<Duration> {
+        (self.lingering_count.load(Ordering::SeqCst) > 0).then_some(ORPHAN_PATIENCE / 4)
+    }
+
+    /// Ends the waiting of streams for which nothing can come: `left` is a session whose data
+    /// connection has just gone.
+    pub(crate) fn sweep(&self, left: Option<&Session>) {
+        if self.lingering_count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let now = Instant::now();
+        let mut lingering = lock(&self.lingering);
+        let mut orphans = Vec::new();
+        lingering.retain(|(since, stream)| {
+            if stream.is_closed() {
+                return false;
+            }
+            let session = &stream.session;
+            let known = left.is_some_and(|left| left.id == session.id);
+            let over = known || now.duration_since(*since) > ORPHAN_PATIENCE;
+            if over && session.is_orphaned() {
+                orphans.push(Arc::clone(stream));
+                return false;
+            }
+            true
+        });
+        self.lingering_count
+            .store(lingering.len(), Ordering::SeqCst);
+        drop(lingering);
+        for stream in orphans {
+            tracing::warn!(
+                "session {}: packets of stream {} never came",
+                stream.session.id,
+                stream.handle
+            );
+            if let Err(error) = stream.abort(self) {
+                tracing::error!("session {}: {error}", stream.session.id);
+            }
+        }
+    }
+
+    /// Closes what is still open, at the end of the daemon.
+    pub(crate) fn close_all(&self) {
+        let streams: Vec<_> = {
+            let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+            streams.values().cloned().collect()
+        };
+        for stream in streams {
+            if let Err(error) = stream.abort(self) {
+                tracing::error!("session {}: {error}", stream.session.id);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

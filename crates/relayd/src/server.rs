@@ -1,0 +1,162 @@
+//! The main thread: listens, accepts, and waits for the signal to stop.
+
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::args::Args;
+use crate::budget::Descriptors;
+use crate::keepalive::KeepAlive;
+use crate::relay::Relay;
+use crate::worker::{Kind, Workers};
+
+const CONTROL_PORT: u16 = 5342;
+const DATA_PORT: u16 = 5343;
+/// Connections taken from one listener before the other is looked at.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long nothing is accepted when there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// The listening sockets.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    control: TcpListener,
+    data: TcpListener,
+}
+
+impl Listeners {
+    pub(crate) fn open(args: &Args) -> anyhow::Result<Self> {
+        let control = args
+            .control_port
+            .listen(CONTROL_PORT)
+            .context("control port")?;
+        let data = args.data_port.listen(DATA_PORT).context("data port")?;
+        Ok(Self { control, data })
+    }
+
+    /// The ports, by name.
+    pub(crate) fn ports(&self) -> io::Result<[(&'static str, u16); 2]> {
+        Ok([
+            ("control", self.control.local_addr()?.port()),
+            ("data", self.data.local_addr()?.port()),
+        ])
+    }
+}
+
+/// Signals that end the daemon, as something to poll.
+#[derive(Debug)]
+pub(crate) struct StopSignal(UnixStream);
+
+impl StopSignal {
+    pub(crate) fn register() -> io::Result<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+        }
+        Ok(Self(reader))
+    }
+
+    fn arrived(&self) -> bool {
+        (&self.0).read(&mut [0]).is_ok_and(|len| len > 0)
+    }
+}
+
+/// Serves until a signal comes.
+pub(crate) fn serve(
+    relay: &Arc<Relay>,
+    listeners: &Listeners,
+    stop: &StopSignal,
+    mut workers: Workers,
+    limits: Descriptors,
+    keep_alive: &KeepAlive,
+) -> anyhow::Result<()> {
+    let mut paused = false;
+    loop {
+        let mut ready = [
+            PollFd::new(&stop.0, PollFlags::IN),
+            PollFd::new(&listeners.control, PollFlags::IN),
+            PollFd::new(&listeners.data, PollFlags::IN),
+        ];
+        let watched = if paused {
+            &mut ready[..1]
+        } else {
+            &mut ready[..]
+        };
+        let timeout = if paused {
+            Some(ACCEPT_PAUSE)
+        } else {
+            relay.sweep_in()
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match poll(watched, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).context("cannot wait for connections"),
+        }
+        if stop.arrived() {
+            break;
+        }
+        relay.sweep(None);
+        paused = false;
+        for (listener, kind) in [
+            (&listeners.control, Kind::Control),
+            (&listeners.data, Kind::Data),
+        ] {
+            paused |= !accept(listener, kind, &mut workers, limits, keep_alive);
+        }
+    }
+    tracing::info!("stopping");
+    workers.stop();
+    relay.close_all();
+    Ok(())
+}
+
+/// Accepts what is there; `false` when there are no descriptors for more.
+fn accept(
+    listener: &TcpListener,
+    kind: Kind,
+    workers: &mut Workers,
+    limits: Descriptors,
+    keep_alive: &KeepAlive,
+) -> bool {
+    for _ in 0..ACCEPTS_PER_TURN {
+        match listener.accept() {
+            Ok((socket, address)) => {
+                if workers.connections() >= limits.connections {
+                    tracing::error!(
+                        "connection of {address} refused: {} are open",
+                        limits.connections
+                    );
+                } else if let Err(error) = prepare(&socket, address, keep_alive) {
+                    tracing::error!("connection of {address}: {error}");
+                } else {
+                    tracing::info!("{kind:?} connection of {address}");
+                    workers.assign(kind, socket, address);
+                }
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => return true,
+                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                _ => {
+                    tracing::error!("cannot accept a connection: {error}");
+                    return false;
+                }
+            },
+        }
+    }
+    true
+}
+
+fn prepare(socket: &TcpStream, _address: SocketAddr, keep_alive: &KeepAlive) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // Replies are small and waited for.
+    socket.set_nodelay(true)?;
+    keep_alive.apply(socket)
+}

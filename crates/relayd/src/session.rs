@@ -1,0 +1,87 @@
+//! One relay session: what a control connection created and data connections write into.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use relay::{Minor, RelaySessionId};
+
+use crate::group::Group;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: RelaySessionId,
+    /// `HOST/SESSION`, for messages.
+    pub(crate) name: String,
+    pub(crate) minor: Minor,
+    /// Indexes will come.
+    pub(crate) has_indexes: bool,
+    pub(crate) group: Arc<Group>,
+    /// To end the conversation from another thread. The connection's own thread decides when the
+    /// socket is closed.
+    control: Weak<TcpStream>,
+    control_gone: AtomicBool,
+    /// Data connections that carried a packet of it and are still there.
+    data_connections: AtomicUsize,
+    failure: OnceLock<String>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: RelaySessionId,
+        name: String,
+        minor: Minor,
+        has_indexes: bool,
+        group: Arc<Group>,
+        control: &Arc<TcpStream>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            minor,
+            has_indexes,
+            group,
+            control: Arc::downgrade(control),
+            control_gone: AtomicBool::new(false),
+            data_connections: AtomicUsize::new(0),
+            failure: OnceLock::new(),
+        }
+    }
+
+    /// The session cannot go on: says why (once) and ends its control connection, in whatever
+    /// thread that is served; its streams are aborted there.
+    pub(crate) fn fail(&self, why: String) {
+        if self.failure.set(why).is_ok() {
+            let why = self.failure.get().map_or("", String::as_str);
+            tracing::error!("session {} ({}) ends: {why}", self.id, self.name);
+            if let Some(control) = self.control.upgrade() {
+                // Fails only when the peer has closed it already.
+                let _ = control.shutdown(std::net::Shutdown::Both);
+            }
+        }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    /// The control connection has ended; streams may still wait for packets.
+    pub(crate) fn set_control_gone(&self) {
+        self.control_gone.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn data_connection_came(&self) {
+        self.data_connections.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn data_connection_left(&self) {
+        self.data_connections.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Nothing can come for it any more, as far as is known.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.control_gone.load(Ordering::SeqCst)
+            && self.data_connections.load(Ordering::SeqCst) == 0
+    }
+}

@@ -1,0 +1,216 @@
+//! A stream as the connections share it.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use relay::server::names::RelativePath;
+use relay::server::{Stream, StreamError};
+use relay::{ChunkId, DataPacket, PacketIndex, StreamHandle};
+use rustix::io::{Errno, pwritev};
+
+use crate::files::{DataFile, Ran, StreamFiles};
+use crate::output::{OutputError, failed};
+use crate::relay::Relay;
+use crate::session::Session;
+
+/// One stream. Its lock is held for decisions and small writes, never while a packet's bytes are
+/// read or written.
+#[derive(Debug)]
+pub(crate) struct SharedStream {
+    pub(crate) handle: StreamHandle,
+    pub(crate) session: Arc<Session>,
+    /// Below the trace chunk.
+    pub(crate) directory: RelativePath,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    core: Stream,
+    files: StreamFiles,
+}
+
+/// Why something failed for a stream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SharedStreamError {
+    /// The peer's fault.
+    #[error(transparent)]
+    Peer(#[from] StreamError),
+    /// The system's.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+type Result<T> = std::result::Result<T, SharedStreamError>;
+
+impl SharedStream {
+    pub(crate) fn new(
+        handle: StreamHandle,
+        session: Arc<Session>,
+        directory: RelativePath,
+        core: Stream,
+        files: StreamFiles,
+    ) -> Self {
+        Self {
+            handle,
+            session,
+            directory,
+            parts: Mutex::new(Parts { core, files }),
+        }
+    }
+
+    /// A packet begins: the file and the offset for its bytes.
+    pub(crate) fn begin_packet(&self, packet: DataPacket) -> Result<(DataFile, u64)> {
+        let mut parts = self.lock();
+        let offset = parts.core.begin_packet(packet)?;
+        parts.run()?;
+        Ok((parts.files.data_file()?, offset))
+    }
+
+    /// The packet is complete.
+    pub(crate) fn end_packet(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, Stream::end_packet)
+    }
+
+    /// The rest of the packet will not come.
+    pub(crate) fn abort_packet(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, Stream::abort_packet)
+    }
+
+    pub(crate) fn on_index(&self, relay: &Relay, index: PacketIndex) -> Result<()> {
+        self.update(relay, |stream| stream.on_index(index))
+    }
+
+    pub(crate) fn rotate(&self, relay: &Relay, position: u64, to: Option<ChunkId>) -> Result<()> {
+        self.update(relay, |stream| stream.rotate(position, to))
+    }
+
+    pub(crate) fn close(&self, relay: &Relay, last_net_seq_num: u64) -> Result<()> {
+        self.update(relay, |stream| {
+            stream.close(last_net_seq_num);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn control_ended(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, |stream| {
+            stream.control_ended();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn abort(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, |stream| {
+            stream.abort();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn reset_metadata(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, Stream::reset_metadata)
+    }
+
+    /// Runs what creating the stream asks for.
+    pub(crate) fn start(&self, relay: &Relay) -> Result<()> {
+        self.update(relay, |_| Ok(()))
+    }
+
+    pub(crate) fn append_metadata(&self, bytes: &[u8], padding: u32) -> Result<()> {
+        let mut parts = self.lock();
+        let len = bytes.len() as u64 + u64::from(padding);
+        let offset = parts.core.append_metadata(len)?;
+        parts.run()?;
+        let file = parts.files.data_file()?;
+        write_with_padding(&file, bytes, offset, padding)
+            .map_err(failed("write metadata to", &parts.files.data_path()))?;
+        parts.run()?;
+        Ok(())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().core.is_closed()
+    }
+
+    pub(crate) fn is_pending(&self, last_net_seq_num: u64) -> bool {
+        self.lock().core.is_pending(last_net_seq_num)
+    }
+
+    /// Says which file an error is about.
+    pub(crate) fn write_failed(&self, error: io::Error) -> SharedStreamError {
+        let path = self.lock().files.data_path();
+        failed("write to", &path)(error).into()
+    }
+
+    fn update(
+        &self,
+        relay: &Relay,
+        change: impl FnOnce(&mut Stream) -> std::result::Result<(), StreamError>,
+    ) -> Result<()> {
+        let mut parts = self.lock();
+        let changed = change(&mut parts.core);
+        let ran = parts.run();
+        drop(parts);
+        // After an error too: a stream that is closed is closed.
+        if ran.as_ref().is_ok_and(|ran| ran.closed) || (ran.is_err() && self.is_closed()) {
+            relay.forget_stream(self.handle);
+        }
+        changed?;
+        ran?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    fn run(&mut self) -> std::result::Result<Ran, OutputError> {
+        self.files.run(&mut self.core)
+    }
+}
+
+/// Up to here padding is written together with the bytes before it; more becomes a hole at the end of
+/// the file, which costs neither time nor space.
+const MAX_WRITTEN_PADDING: usize = 4096;
+static ZEROS: [u8; MAX_WRITTEN_PADDING] = [0; MAX_WRITTEN_PADDING];
+
+/// Writes the last bytes of a packet and the padding after it.
+pub(crate) fn write_with_padding(
+    file: &File,
+    bytes: &[u8],
+    offset: u64,
+    padding: u32,
+) -> io::Result<()> {
+    let end = offset + bytes.len() as u64;
+    match usize::try_from(padding) {
+        Ok(0) => file.write_all_at(bytes, offset),
+        Ok(padding) if padding <= MAX_WRITTEN_PADDING => {
+            write_two_at(file, bytes, &ZEROS[..padding], offset)
+        }
+        _ => {
+            file.write_all_at(bytes, offset)?;
+            file.set_len(end + u64::from(padding))
+        }
+    }
+}
+
+fn write_two_at(file: &File, first: &[u8], second: &[u8], offset: u64) -> io::Result<()> {
+    let written = loop {
+        match pwritev(file, &[IoSlice::new(first), IoSlice::new(second)], offset) {
+            Ok(written) => break written,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let end_of_first = offset + first.len() as u64;
+    match written.checked_sub(first.len()) {
+        Some(of_second) => file.write_all_at(&second[of_second..], end_of_first + of_second as u64),
+        None => {
+            file.write_all_at(&first[written..], offset + written as u64)?;
+            file.write_all_at(second, end_of_first)
+        }
+    }
+}
