@@ -1,3 +1,59 @@
 //! The consumer daemon: drains ring buffers into a local trace or a relay.
+//!
+//! Started by the session daemon, for one output of one session, with a socket as standard input
+//! (crate `consumer-api`). It opens no path and no address of its own choosing.
+//!
+//! Two threads: the *control* thread reads the socket, so that a slow output never keeps it unread; the
+//! *engine* sleeps in one `epoll_wait` and moves packets. Nothing ticks while nothing happens.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod control;
+mod counters;
+mod engine;
+mod metadata;
+mod output;
+mod poller;
+mod session;
+mod stream;
+mod timers;
+mod trace;
+
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::control::Link;
+use crate::counters::Totals;
+use crate::engine::Engine;
+
+fn main() -> ExitCode {
+    // The session daemon sets the variable from its own verbosity.
+    let filter =
+        EnvFilter::try_from_env("LTTNG_CONSUMERD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let socket = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("no socket on standard input; only the session daemon starts this program")?;
+    let link = Link::new(socket);
+    let totals = Arc::new(Totals::default());
+    let inbox = control::start(link.clone(), totals.clone())?;
+    Engine::new(inbox, link, totals)?.run()
+}

@@ -1,0 +1,212 @@
+//! The loop: waits, carries out requests, gives streams their turns.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use consumer_api::{Answer, Envelope, Notice, OutputFailure, Request, SessionSetup, TraceKey};
+
+use crate::control::{Inbox, Incoming, Link};
+use crate::counters::Totals;
+use crate::output::{self, OutputError};
+use crate::poller::{Poller, Ready, Source};
+use crate::session::Session;
+
+/// The data path and its life.
+pub(crate) struct Engine {
+    poller: Poller,
+    inbox: Inbox,
+    link: Link,
+    totals: Arc<Totals>,
+    state: State,
+    closing: bool,
+}
+
+enum State {
+    /// No set-up yet.
+    Fresh,
+    Running(Box<Session>),
+    /// The output takes nothing any more, for this reason.
+    Failed(String),
+}
+
+impl Engine {
+    pub(crate) fn new(inbox: Inbox, link: Link, totals: Arc<Totals>) -> anyhow::Result<Self> {
+        let mut poller = Poller::new().context("cannot create an epoll instance")?;
+        poller
+            .add(inbox.bell(), Source::Inbox)
+            .context("cannot wait for requests")?;
+        Ok(Self {
+            poller,
+            inbox,
+            link,
+            totals,
+            state: State::Fresh,
+            closing: false,
+        })
+    }
+
+    /// Works until the session daemon closes the socket, and everything complete is delivered.
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        while !self.closing {
+            let busy = self.running().is_some_and(|session| session.has_work());
+            if !busy {
+                self.try_output(|session| session.output().idle());
+            }
+            let ready = self.poller.wait(busy).context("cannot wait for events")?;
+            for ready in ready {
+                self.on_ready(ready);
+            }
+            self.try_output(Session::take_turns);
+        }
+        self.try_output(|session| {
+            session.deliver_complete()?;
+            session.output().settle()
+        });
+        match self.state {
+            State::Failed(reason) => Err(anyhow!(reason)),
+            _ => Ok(()),
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            State::Running(session) => Some(session),
+            State::Fresh | State::Failed(_) => None,
+        }
+    }
+
+    fn on_ready(&mut self, ready: Ready) {
+        match ready.source {
+            Source::Inbox => {
+                for incoming in self.inbox.take() {
+                    match incoming {
+                        Incoming::Request(envelope, fds) => self.on_request(envelope, fds),
+                        Incoming::Closed => self.closing = true,
+                    }
+                }
+            }
+            Source::Stream(key) => {
+                let State::Running(session) = &mut self.state else {
+                    return;
+                };
+                // Bytes may still be in a pipe that is hung up.
+                if ready.readable {
+                    session.woken(key);
+                } else if ready.hung_up
+                    && let Some(trace) = session.hung_up(&mut self.poller, key)
+                {
+                    self.end_trace(trace);
+                }
+            }
+            Source::Timer(key) => {
+                if let Some(session) = self.running() {
+                    session.timer(key);
+                }
+            }
+            Source::Output => self.try_output(|session| session.output().readable()),
+        }
+    }
+
+    fn on_request(&mut self, envelope: Envelope, fds: Vec<OwnedFd>) {
+        let Envelope { id, request } = envelope;
+        let outcome = match request {
+            Request::Setup(setup) => self.set_up(&setup, fds),
+            request => self.carry_out(request, fds),
+        };
+        let outcome = outcome.map_err(|error| {
+            let reason = error.to_string();
+            if let OutputError::Broken(_) = error {
+                self.fail(reason.clone());
+            }
+            reason
+        });
+        self.link.answer(id, outcome.map(|()| Answer::Nothing));
+    }
+
+    fn set_up(&mut self, setup: &SessionSetup, fds: Vec<OwnedFd>) -> Result<(), OutputError> {
+        if !matches!(self.state, State::Fresh) {
+            return Err(refused("the output is set up already"));
+        }
+        let output = output::open(&setup.output, fds).map_err(OutputError::Refused)?;
+        let session = Session::new(output, self.totals.clone(), &mut self.poller)
+            .context("cannot wait for the output")
+            .map_err(OutputError::Refused)?;
+        tracing::info!("consumer of session {}", setup.session_name);
+        self.state = State::Running(Box::new(session));
+        Ok(())
+    }
+
+    fn carry_out(&mut self, request: Request, mut fds: Vec<OwnedFd>) -> Result<(), OutputError> {
+        let session = match &mut self.state {
+            State::Running(session) => session,
+            State::Fresh => return Err(refused("no output is set up")),
+            State::Failed(reason) => return Err(refused(reason)),
+        };
+        let poller = &mut self.poller;
+        match request {
+            Request::OpenChunk(chunk) => session.output().open_chunk(&chunk),
+            Request::AddTrace(setup) => match (fds.pop(), fds.pop()) {
+                (Some(text), None) => session.add_trace(setup, text),
+                _ => Err(refused("a trace comes with 1 descriptor")),
+            },
+            Request::AddStream(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
+                (Some(pipe), Some(shm), None) => session.add_stream(poller, &setup, &shm, pipe),
+                _ => Err(refused("a stream comes with 2 descriptors")),
+            },
+            Request::PublishTrace { trace } => {
+                session.publish(trace)?;
+                if session.has_ended(trace) {
+                    self.end_trace(trace);
+                }
+                Ok(())
+            }
+            Request::Drain => session.drain(),
+            Request::EndTrace { trace } => {
+                if let Some(counters) = session.end_trace(poller, trace)? {
+                    self.link.say(&Notice::TraceEnded { trace, counters });
+                }
+                Ok(())
+            }
+            Request::CloseChunk { closed_unix_s } => session.close_chunk(poller, closed_unix_s),
+            // The control thread answers it; and the set-up was taken before.
+            Request::QueryCounters | Request::Setup(_) => Err(refused("nothing to do")),
+        }
+    }
+
+    /// The last writer of a trace has gone.
+    fn end_trace(&mut self, trace: TraceKey) {
+        let State::Running(session) = &mut self.state else {
+            return;
+        };
+        match session.end_trace(&mut self.poller, trace) {
+            Ok(Some(counters)) => self.link.say(&Notice::TraceEnded { trace, counters }),
+            Ok(None) => {}
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    /// Does something with the session, if it runs, and notes the end of the output.
+    fn try_output(&mut self, work: impl FnOnce(&mut Session) -> Result<(), OutputError>) {
+        if let Some(session) = self.running()
+            && let Err(error) = work(session)
+        {
+            self.fail(error.to_string());
+        }
+    }
+
+    /// The output takes nothing any more: leaves the buffers alone, and tells why, once.
+    fn fail(&mut self, reason: String) {
+        tracing::error!("{reason}");
+        let failed = State::Failed(reason.clone());
+        if let State::Running(session) = std::mem::replace(&mut self.state, failed) {
+            session.dismantle(&mut self.poller);
+            self.link
+                .say(&Notice::OutputFailed(OutputFailure { reason }));
+        }
+    }
+}
+
+fn refused(reason: &str) -> OutputError {
+    OutputError::Refused(anyhow!(reason.to_owned()))
+}

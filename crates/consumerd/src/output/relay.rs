@@ -1,0 +1,543 @@
+//! A relay daemon, stock or ours, through two connections that somebody else has opened.
+//!
+//! Packets go out on the data connection, straight from shared memory; their indexes follow on the
+//! control connection, several in one write, and nobody waits for the replies: their number under way
+//! is bounded.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use consumer_api::{ChunkSetup, RelaySetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
+use ctf::metadata_packet::MetadataPacket;
+use relay::client::Client;
+use relay::{
+    AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, Pending,
+    RelaySessionId, Reply, Request, ReturnCode, StreamHandle, StreamPosition,
+};
+use ring_buffer::{PacketHeader, PacketLease, Padding};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::output::{Output, OutputError, Result, Stored, names};
+
+/// Indexes whose replies we do not have yet. A relay that has not answered the oldest of so many is
+/// behind, and then we had better wait.
+const MAX_INDEXES_UNDER_WAY: usize = 64;
+
+/// Indexes put into one write.
+const INDEXES_PER_WRITE: usize = 8;
+
+/// What stock relay daemons take as "no limit": with 0 they divide by it.
+const NO_FILE_LIMIT: u64 = 1 << 31;
+
+/// A relay that still has the chunk after that long holds it for somebody else.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sends to a relay daemon.
+#[derive(Debug)]
+pub(crate) struct RelayOutput {
+    control: Control,
+    data: OwnedFd,
+    session: RelaySessionId,
+    chunk: ChunkId,
+    traces: HashMap<TraceKey, Trace>,
+    streams: HashMap<StreamKey, Stream>,
+}
+
+#[derive(Debug)]
+struct Trace {
+    path: String,
+    /// Added when the trace is published.
+    metadata: Option<StreamHandle>,
+    streams: Vec<StreamKey>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    name: String,
+    handle: StreamHandle,
+    next_net_seq_num: u64,
+    /// Of the last packet sent.
+    last_packet_seq_num: Option<u64>,
+}
+
+impl Stream {
+    fn last_net_seq_num(&self) -> u64 {
+        // One less than 0 is `NO_PACKET`.
+        self.next_net_seq_num.wrapping_sub(1)
+    }
+}
+
+impl RelayOutput {
+    pub(crate) fn new(setup: &RelaySetup, control: OwnedFd, data: OwnedFd) -> Self {
+        for connection in [&control, &data] {
+            // An index must not wait for more to come. Not possible on a Unix socket.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(connection, true);
+        }
+        Self {
+            control: Control {
+                socket: control,
+                client: Client::with_minor(Minor(setup.minor)),
+                indexes_waiting: 0,
+            },
+            data,
+            session: RelaySessionId(setup.relay_session_id),
+            chunk: ChunkId(0),
+            traces: HashMap::new(),
+            streams: HashMap::new(),
+        }
+    }
+
+    fn minor(&self) -> Minor {
+        self.control.client.minor()
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        path: &str,
+        size: u64,
+        count: u64,
+    ) -> anyhow::Result<StreamHandle> {
+        let request = Request::AddStream(AddStream {
+            channel_name: name,
+            pathname: path,
+            tracefile_size: size,
+            tracefile_count: if size == 0 || count != 0 {
+                count
+            } else {
+                NO_FILE_LIMIT
+            },
+            chunk: self.chunk,
+        });
+        match self.control.ask(&request)? {
+            Reply::Stream {
+                stream,
+                code: ReturnCode::OK,
+            } => Ok(stream),
+            other => bail!("the relay daemon does not take stream {path}/{name}: {other:?}"),
+        }
+    }
+
+    fn pending(&mut self) -> anyhow::Result<bool> {
+        let session = self.session;
+        self.control
+            .expect_ok(&Request::BeginDataPending { session })?;
+        for stream in self.streams.values() {
+            let request = Request::DataPending {
+                stream: stream.handle,
+                last_net_seq_num: stream.last_net_seq_num(),
+            };
+            if self.control.is_pending(&request)? {
+                return Ok(true);
+            }
+        }
+        for trace in self.traces.values() {
+            if let Some(stream) = trace.metadata {
+                self.control.expect_ok(&Request::Quiescent { stream })?;
+            }
+        }
+        self.control
+            .is_pending(&Request::EndDataPending { session })
+    }
+
+    /// Waits until the relay has all packets and indexes. The protocol has no message for "now", so this
+    /// asks again and again, less and less often.
+    fn wait_for_data(&mut self) -> anyhow::Result<()> {
+        self.control.collect_all()?;
+        let mut pause = Duration::from_micros(200);
+        while self.pending()? {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn rotate_to_nothing(&mut self) -> anyhow::Result<()> {
+        // A stream without a packet never reaches a position; closing it is enough.
+        let data = self.streams.values().filter_map(|stream| {
+            Some(StreamPosition {
+                stream: stream.handle,
+                rotate_at_seq_num: stream.last_packet_seq_num?.wrapping_add(1),
+            })
+        });
+        let metadata = self.traces.values().filter_map(|trace| {
+            Some(StreamPosition {
+                stream: trace.metadata?,
+                rotate_at_seq_num: 0,
+            })
+        });
+        for positions in [data.collect::<Vec<_>>(), metadata.collect()] {
+            if !positions.is_empty() {
+                self.control.expect_ok(&Request::RotateStreams {
+                    to: None,
+                    positions: positions.into(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_streams(&mut self, trace: &Trace) -> anyhow::Result<()> {
+        let data = trace.streams.iter().filter_map(|key| {
+            let stream = self.streams.remove(key)?;
+            Some((stream.handle, stream.last_net_seq_num()))
+        });
+        let metadata = trace.metadata.map(|stream| (stream, NO_PACKET));
+        for (stream, last_net_seq_num) in metadata.into_iter().chain(data) {
+            self.control.expect_ok(&Request::CloseStream {
+                stream,
+                last_net_seq_num,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn end_chunk(&mut self, closed_unix_s: u64) -> anyhow::Result<()> {
+        self.wait_for_data()?;
+        let chunks = self.minor().has_trace_chunks();
+        if chunks {
+            self.rotate_to_nothing()?;
+            let request = Request::CloseTraceChunk {
+                chunk: self.chunk,
+                closed_unix_s,
+                command: None,
+            };
+            match self.control.ask(&request)? {
+                Reply::ChunkClosed {
+                    code: ReturnCode::OK,
+                    ..
+                } => {}
+                other => bail!("the relay daemon does not close the trace chunk: {other:?}"),
+            }
+        }
+        for trace in std::mem::take(&mut self.traces).into_values() {
+            self.close_streams(&trace)?;
+        }
+        if chunks {
+            self.wait_for_chunk()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the relay has let go of the chunk. Bounded: relay daemons up to 2.14 answer for the
+    /// chunk of another session, which may stay for long.
+    fn wait_for_chunk(&mut self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let request = Request::TraceChunkExists { chunk: self.chunk };
+            match self.control.ask(&request)? {
+                Reply::ChunkExists {
+                    code: ReturnCode::OK,
+                    exists,
+                } => {
+                    if !exists || start.elapsed() > CHUNK_PATIENCE {
+                        return Ok(());
+                    }
+                }
+                other => bail!("the relay daemon does not tell about the trace chunk: {other:?}"),
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    fn send_packet(&mut self, key: StreamKey, packet: &PacketLease<'_>) -> anyhow::Result<()> {
+        let stream = self
+            .streams
+            .get_mut(&key)
+            .ok_or_else(|| anyhow!("there is no stream {}", key.0))?;
+        let net_seq_num = stream.next_net_seq_num;
+        let header = DataPacket {
+            stream: stream.handle,
+            net_seq_num,
+            data_size: packet.content_len().try_into()?,
+            padding_size: packet.padding().try_into()?,
+        };
+        packet
+            .write_all(&self.data, &header.encode(), Padding::Omit)
+            .with_context(|| {
+                format!(
+                    "cannot send a packet of {} to the relay daemon",
+                    stream.name
+                )
+            })?;
+        stream.next_net_seq_num += 1;
+        stream.last_packet_seq_num = Some(packet.header().packet_seq_num.get());
+        let index = index(stream.handle, net_seq_num, packet.header());
+        if self.minor().has_indexes() {
+            self.control.send_index(index)?;
+        }
+        Ok(())
+    }
+}
+
+/// The control connection.
+#[derive(Debug)]
+struct Control {
+    socket: OwnedFd,
+    client: Client,
+    /// Indexes that are in the output buffer.
+    indexes_waiting: usize,
+}
+
+impl Control {
+    fn send_index(&mut self, index: PacketIndex) -> anyhow::Result<()> {
+        self.client.request(&Request::SendIndex(index))?;
+        self.indexes_waiting += 1;
+        if self.indexes_waiting >= INDEXES_PER_WRITE {
+            self.write_out()?;
+        }
+        while self.client.outstanding() > MAX_INDEXES_UNDER_WAY {
+            self.write_out()?;
+            self.receive(RecvFlags::empty())?;
+            self.check_index_replies()?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request and waits for its reply.
+    fn ask(&mut self, request: &Request<'_>) -> anyhow::Result<Reply> {
+        self.client.request(request)?;
+        self.write_out()?;
+        loop {
+            while let Some(reply) = self.client.next_reply()? {
+                if self.client.outstanding() == 0 {
+                    return Ok(reply);
+                }
+                check_index_reply(&reply)?;
+            }
+            self.receive(RecvFlags::empty())?;
+        }
+    }
+
+    fn expect_ok(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
+        match self.ask(request)? {
+            Reply::Code(ReturnCode::OK) => Ok(()),
+            other => bail!(
+                "the relay daemon answers {} with {other:?}",
+                request.command()
+            ),
+        }
+    }
+
+    fn is_pending(&mut self, request: &Request<'_>) -> anyhow::Result<bool> {
+        match self.ask(request)? {
+            Reply::Pending(Pending::No) => Ok(false),
+            Reply::Pending(Pending::Yes) => Ok(true),
+            other => bail!(
+                "the relay daemon answers {} with {other:?}",
+                request.command()
+            ),
+        }
+    }
+
+    /// Waits for the replies to all indexes.
+    fn collect_all(&mut self) -> anyhow::Result<()> {
+        self.write_out()?;
+        self.check_index_replies()?;
+        while self.client.outstanding() > 0 {
+            self.receive(RecvFlags::empty())?;
+            self.check_index_replies()?;
+        }
+        Ok(())
+    }
+
+    fn write_out(&mut self) -> anyhow::Result<()> {
+        self.indexes_waiting = 0;
+        let bytes = self.client.take_output();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(io::Error::from(errno)).context("cannot send to the relay daemon");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, and waits for something if `flags` do not say otherwise.
+    fn receive(&mut self, flags: RecvFlags) -> anyhow::Result<()> {
+        let mut bytes = [0; 4096];
+        match recv(&self.socket, &mut bytes, flags) {
+            Ok((0, _)) => bail!("the relay daemon closed the control connection"),
+            Ok((got, _)) => self.client.on_bytes(&bytes[..got]),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(errno) => {
+                return Err(io::Error::from(errno)).context("the relay daemon is out of reach");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_index_replies(&mut self) -> anyhow::Result<()> {
+        while let Some(reply) = self.client.next_reply()? {
+            check_index_reply(&reply)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_index_reply(reply: &Reply) -> anyhow::Result<()> {
+    match reply {
+        Reply::Code(ReturnCode::OK) => Ok(()),
+        other => bail!("the relay daemon does not take the index of a packet: {other:?}"),
+    }
+}
+
+fn index(stream: StreamHandle, net_seq_num: u64, header: &PacketHeader) -> PacketIndex {
+    PacketIndex {
+        stream: stream.0,
+        net_seq_num,
+        packet_size_bits: header.packet_size.get(),
+        content_size_bits: header.content_size.get(),
+        timestamp_begin: header.timestamp_begin.get(),
+        timestamp_end: header.timestamp_end.get(),
+        events_discarded: header.events_discarded.get(),
+        stream_class_id: header.stream_id.get().into(),
+        stream_instance_id: header.stream_instance_id.get(),
+        packet_seq_num: header.packet_seq_num.get(),
+    }
+}
+
+/// Any trouble with a relay is the end of it: the protocol cannot resume.
+fn broken<T>(result: anyhow::Result<T>) -> Result<T> {
+    result.map_err(OutputError::Broken)
+}
+
+impl Output for RelayOutput {
+    fn open_chunk(&mut self, chunk: &ChunkSetup) -> Result<()> {
+        self.chunk = ChunkId(chunk.chunk_id);
+        if !self.minor().has_trace_chunks() {
+            return Ok(());
+        }
+        broken(self.control.expect_ok(&Request::CreateTraceChunk {
+            chunk: self.chunk,
+            created_unix_s: chunk.created_unix_s,
+            override_name: None,
+        }))
+    }
+
+    fn add_trace(&mut self, setup: &TraceSetup) -> Result<u64> {
+        names::components(&setup.path).map_err(OutputError::Refused)?;
+        let trace = Trace {
+            path: setup.path.clone(),
+            metadata: None,
+            streams: Vec::new(),
+        };
+        self.traces.insert(setup.trace, trace);
+        Ok(0)
+    }
+
+    fn add_stream(&mut self, setup: &StreamSetup) -> Result<Option<Stored>> {
+        let channel = names::channel(&setup.channel_name).map_err(OutputError::Refused)?;
+        let Some(trace) = self.traces.get(&setup.trace) else {
+            let error = anyhow!("there is no trace {}", setup.trace.0);
+            return Err(OutputError::Refused(error));
+        };
+        let path = trace.path.clone();
+        let name = format!("{channel}_{}", setup.cpu);
+        let added = self.add(&name, &path, setup.tracefile_size, setup.tracefile_count);
+        let stream = Stream {
+            name,
+            handle: broken(added)?,
+            next_net_seq_num: 0,
+            last_packet_seq_num: None,
+        };
+        self.streams.insert(setup.stream, stream);
+        if let Some(trace) = self.traces.get_mut(&setup.trace) {
+            trace.streams.push(setup.stream);
+        }
+        Ok(None)
+    }
+
+    fn publish(&mut self, key: TraceKey) -> Result<()> {
+        let Some(trace) = self.traces.get(&key) else {
+            let error = anyhow!("there is no trace {}", key.0);
+            return Err(OutputError::Refused(error));
+        };
+        if trace.metadata.is_none() {
+            let path = trace.path.clone();
+            let handle = broken(self.add(METADATA_NAME, &path, 0, 0))?;
+            if let Some(trace) = self.traces.get_mut(&key) {
+                trace.metadata = Some(handle);
+            }
+        }
+        if !self.minor().has_indexes() {
+            return Ok(());
+        }
+        broken(self.control.expect_ok(&Request::StreamsSent))
+    }
+
+    fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()> {
+        let Some(stream) = self.traces.get(&trace).and_then(|trace| trace.metadata) else {
+            return Ok(());
+        };
+        let request = Request::SendMetadata {
+            stream,
+            padding_size: packet.padding as u32,
+            bytes: &packet.bytes,
+        };
+        let sent = self.control.client.request(&request);
+        broken(
+            sent.map_err(Into::into)
+                .and_then(|()| self.control.write_out()),
+        )
+    }
+
+    fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()> {
+        broken(self.send_packet(stream, packet))
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        if self.control.indexes_waiting == 0 {
+            return Ok(());
+        }
+        broken(self.control.write_out())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        broken(self.wait_for_data())
+    }
+
+    fn end_trace(&mut self, key: TraceKey) -> Result<()> {
+        let Some(trace) = self.traces.remove(&key) else {
+            return Ok(());
+        };
+        broken(
+            self.control
+                .collect_all()
+                .and_then(|()| self.close_streams(&trace)),
+        )
+    }
+
+    fn close_chunk(&mut self, closed_unix_s: u64) -> Result<()> {
+        broken(self.end_chunk(closed_unix_s))
+    }
+
+    fn connections(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.control.socket.as_fd(), self.data.as_fd()]
+    }
+
+    fn readable(&mut self) -> Result<()> {
+        let mut byte = [0; 1];
+        let peek = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        broken(match recv(&self.data, &mut byte, peek) {
+            Ok((0, _)) => Err(anyhow!("the relay daemon closed the data connection")),
+            Ok(_) => Err(anyhow!(
+                "the relay daemon sent something on the data connection"
+            )),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => self
+                .control
+                .receive(RecvFlags::DONTWAIT)
+                .and_then(|()| self.control.check_index_replies()),
+            Err(errno) => Err(io::Error::from(errno)).context("the relay daemon is out of reach"),
+        })
+    }
+}

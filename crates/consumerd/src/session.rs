@@ -1,0 +1,395 @@
+//! What the session daemon has set up: an output, traces, streams; and the moves of packets between.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
+use ring_buffer::FlushMode;
+
+use crate::counters::Totals;
+use crate::metadata::MetadataSource;
+use crate::output::{Output, OutputError};
+use crate::poller::{Poller, Source, Token};
+use crate::stream::{Progress, Stream, Writers};
+use crate::timers::{Task, TimerKey, Timers};
+use crate::trace::Trace;
+
+/// Packets of one stream before the next stream has its turn.
+const PACKETS_PER_TURN: u32 = 4;
+
+/// How long a drain waits for writers that are in the middle of an event.
+const WRITER_PATIENCE: [Duration; 14] = {
+    let ms = Duration::from_millis;
+    [
+        ms(0),
+        ms(1),
+        ms(1),
+        ms(2),
+        ms(2),
+        ms(4),
+        ms(5),
+        ms(5),
+        ms(10),
+        ms(10),
+        ms(10),
+        ms(10),
+        ms(20),
+        ms(20),
+    ]
+};
+
+/// Everything of one session.
+pub(crate) struct Session {
+    output: Box<dyn Output>,
+    output_tokens: Vec<Token>,
+    traces: HashMap<TraceKey, Trace>,
+    streams: HashMap<StreamKey, Stream>,
+    /// Streams that may have packets, in the order of their turns.
+    ready: VecDeque<StreamKey>,
+    timers: Timers,
+    totals: Arc<Totals>,
+}
+
+/// A request that cannot be carried out, without harm to the rest.
+fn refused(error: impl Into<anyhow::Error>) -> OutputError {
+    OutputError::Refused(error.into())
+}
+
+impl Session {
+    pub(crate) fn new(
+        output: Box<dyn Output>,
+        totals: Arc<Totals>,
+        poller: &mut Poller,
+    ) -> std::io::Result<Self> {
+        let output_tokens = output
+            .connections()
+            .into_iter()
+            .map(|connection| poller.add(connection, Source::Output))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            output,
+            output_tokens,
+            traces: HashMap::new(),
+            streams: HashMap::new(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            totals,
+        })
+    }
+
+    pub(crate) fn output(&mut self) -> &mut dyn Output {
+        &mut *self.output
+    }
+
+    /// Begins a trace.
+    pub(crate) fn add_trace(
+        &mut self,
+        setup: TraceSetup,
+        text: OwnedFd,
+    ) -> Result<(), OutputError> {
+        if self.traces.contains_key(&setup.trace) {
+            return Err(refused(anyhow!("trace {} exists", setup.trace.0)));
+        }
+        let delivered = self.output.add_trace(&setup)?;
+        let metadata = MetadataSource::new(text, setup.uuid, delivered);
+        self.traces.insert(setup.trace, Trace::new(setup, metadata));
+        Ok(())
+    }
+
+    /// Begins a stream. Its packets wait until the trace is published.
+    pub(crate) fn add_stream(
+        &mut self,
+        poller: &mut Poller,
+        setup: &StreamSetup,
+        shm: &OwnedFd,
+        pipe: OwnedFd,
+    ) -> Result<(), OutputError> {
+        if self.streams.contains_key(&setup.stream) {
+            return Err(refused(anyhow!("stream {} exists", setup.stream.0)));
+        }
+        let trace = self
+            .traces
+            .get_mut(&setup.trace)
+            .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
+        let totals = self.totals.channel(&setup.channel_name);
+        let mut stream =
+            Stream::attach(setup, trace.setup.uuid, shm, pipe, totals).map_err(refused)?;
+        if let Some(stored) = self.output.add_stream(setup)? {
+            stream.has_stored(stored);
+        }
+        let token = poller
+            .add(&stream.pipe, Source::Stream(setup.stream))
+            .context("cannot wait for a wakeup pipe")
+            .map_err(refused)?;
+        stream.token = Some(token);
+        trace.streams.push(setup.stream);
+        self.streams.insert(setup.stream, stream);
+
+        let read_us = match setup.wakeup {
+            Wakeup::ByTimer => setup.read_timer_us,
+            Wakeup::ByWriter => 0,
+        };
+        for (task, period_us) in [(Task::Switch, setup.switch_timer_us), (Task::Read, read_us)] {
+            self.timers
+                .add(poller, task, period_us, setup.stream)
+                .context("cannot start a timer")
+                .map_err(refused)?;
+        }
+        self.is_ready(setup.stream);
+        Ok(())
+    }
+
+    /// Lets the packets of a trace go out.
+    pub(crate) fn publish(&mut self, key: TraceKey) -> Result<(), OutputError> {
+        let trace = self
+            .traces
+            .get_mut(&key)
+            .ok_or_else(|| refused(anyhow!("there is no trace {}", key.0)))?;
+        self.output.publish(key)?;
+        trace.published = true;
+        for stream in trace.streams.clone() {
+            self.is_ready(stream);
+        }
+        Ok(())
+    }
+
+    /// Gives the stream a turn.
+    pub(crate) fn is_ready(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(&key)
+            && !stream.queued
+        {
+            stream.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Some stream waits for its turn.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The wakeup pipe of a stream can be read: empties it, before anybody looks for packets.
+    pub(crate) fn woken(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get(&key) {
+            // What does not fit is reported again.
+            let _ = rustix::io::read(&stream.pipe, &mut [0; 512]);
+        }
+        self.is_ready(key);
+    }
+
+    /// Nobody can write to the wakeup pipe of a stream any more. Returns its trace, if that was the last
+    /// stream of a trace that ends with its writers.
+    pub(crate) fn hung_up(&mut self, poller: &mut Poller, key: StreamKey) -> Option<TraceKey> {
+        let stream = self.streams.get_mut(&key)?;
+        if let Some(token) = stream.token.take() {
+            poller.remove(&stream.pipe, token);
+        }
+        stream.ended = true;
+        let trace = stream.trace;
+        self.has_ended(trace).then_some(trace)
+    }
+
+    /// All writers of the trace are gone, and that is its end.
+    pub(crate) fn has_ended(&self, key: TraceKey) -> bool {
+        self.traces.get(&key).is_some_and(|trace| {
+            let ended = |key| self.streams.get(key).is_none_or(|stream| stream.ended);
+            trace.setup.ends_with_writers
+                && trace.published
+                && !trace.streams.is_empty()
+                && trace.streams.iter().all(ended)
+        })
+    }
+
+    /// A timer has expired.
+    pub(crate) fn timer(&mut self, key: TimerKey) {
+        for stream in self.timers.expired(key) {
+            if key.task == Task::Switch
+                && let Some(stream) = self.streams.get_mut(&stream)
+            {
+                stream.flush(FlushMode::Active);
+            }
+            self.is_ready(stream);
+        }
+    }
+
+    /// Each stream that waits has its turn.
+    pub(crate) fn take_turns(&mut self) -> Result<(), OutputError> {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else {
+                break;
+            };
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.queued = false;
+            }
+            let mut delivered = 0;
+            while delivered < PACKETS_PER_TURN {
+                // A writer that has to finish an event wakes us when it has.
+                let Progress::Delivered(_) = self.deliver(key, Writers::Alive)? else {
+                    break;
+                };
+                delivered += 1;
+            }
+            if delivered == PACKETS_PER_TURN {
+                self.is_ready(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, key: StreamKey, writers: Writers) -> Result<Progress, OutputError> {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return Ok(Progress::Nothing);
+        };
+        let trace = self.traces.get_mut(&stream.trace);
+        let Some(trace) = trace.filter(|trace| trace.published) else {
+            return Ok(Progress::Nothing);
+        };
+        let totals = &self.totals;
+        // What the packet needs to be understood was in the text before the packet was closed.
+        let progress = stream.deliver(writers, &mut *self.output, |output| {
+            trace.deliver_metadata(output, totals)
+        })?;
+        if let Progress::Delivered(counters) = &progress {
+            trace.count(counters);
+        }
+        Ok(progress)
+    }
+
+    /// Delivers what a stream has now, and not what writers add meanwhile.
+    fn deliver_pending(
+        &mut self,
+        key: StreamKey,
+        writers: Writers,
+    ) -> Result<Progress, OutputError> {
+        let pending = self.streams.get(&key).map_or(0, Stream::pending);
+        let mut last = Progress::Nothing;
+        for _ in 0..pending {
+            last = self.deliver(key, writers)?;
+            if !matches!(last, Progress::Delivered(_)) {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Delivers all packets that are complete, and all metadata.
+    pub(crate) fn deliver_complete(&mut self) -> Result<(), OutputError> {
+        for key in self.stream_keys() {
+            self.deliver_pending(key, Writers::Alive)?;
+        }
+        self.deliver_metadata()
+    }
+
+    fn deliver_metadata(&mut self) -> Result<(), OutputError> {
+        for trace in self.traces.values_mut().filter(|trace| trace.published) {
+            trace.deliver_metadata(&mut *self.output, &self.totals)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the current packet of every stream, and brings everything to its place.
+    pub(crate) fn drain(&mut self) -> Result<(), OutputError> {
+        let keys = self.stream_keys();
+        // Makes space for the packets that the flush closes or makes.
+        for &key in &keys {
+            self.deliver_pending(key, Writers::Alive)?;
+        }
+        for key in &keys {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.flush(FlushMode::Full);
+            }
+        }
+        let mut waiting = keys;
+        for pause in WRITER_PATIENCE {
+            std::thread::sleep(pause);
+            let mut not_ready = Vec::new();
+            for key in waiting {
+                if self.deliver_pending(key, Writers::Alive)? == Progress::NotReady {
+                    not_ready.push(key);
+                }
+            }
+            waiting = not_ready;
+            if waiting.is_empty() {
+                break;
+            }
+        }
+        if !waiting.is_empty() {
+            let count = waiting.len();
+            tracing::warn!("{count} streams have a packet that its writer does not finish");
+        }
+        self.deliver_metadata()?;
+        self.output.settle()
+    }
+
+    /// Delivers all that a trace without writers has, and closes it. `None` if there is no such trace.
+    pub(crate) fn end_trace(
+        &mut self,
+        poller: &mut Poller,
+        key: TraceKey,
+    ) -> Result<Option<Counters>, OutputError> {
+        let Some(trace) = self.traces.get(&key) else {
+            return Ok(None);
+        };
+        let streams = trace.streams.clone();
+        for &stream in &streams {
+            self.deliver_pending(stream, Writers::Alive)?;
+        }
+        for key in &streams {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.flush(FlushMode::Full);
+            }
+        }
+        for &stream in &streams {
+            self.deliver_pending(stream, Writers::Gone)?;
+        }
+        self.deliver_metadata()?;
+        self.output.end_trace(key)?;
+        for key in streams {
+            self.forget_stream(poller, key);
+        }
+        Ok(self.traces.remove(&key).map(|trace| trace.counters()))
+    }
+
+    /// Ends the chunk, and with it all traces.
+    pub(crate) fn close_chunk(
+        &mut self,
+        poller: &mut Poller,
+        closed_unix_s: u64,
+    ) -> Result<(), OutputError> {
+        self.deliver_complete()?;
+        self.output.close_chunk(closed_unix_s)?;
+        for key in self.stream_keys() {
+            self.forget_stream(poller, key);
+        }
+        self.traces.clear();
+        Ok(())
+    }
+
+    /// Lets go of everything; the buffers stay as they are.
+    pub(crate) fn dismantle(mut self, poller: &mut Poller) {
+        for key in self.stream_keys() {
+            self.forget_stream(poller, key);
+        }
+        for (connection, &token) in self.output.connections().iter().zip(&self.output_tokens) {
+            poller.remove(connection, token);
+        }
+    }
+
+    fn forget_stream(&mut self, poller: &mut Poller, key: StreamKey) {
+        self.timers.remove(poller, key);
+        if let Some(mut stream) = self.streams.remove(&key)
+            && let Some(token) = stream.token.take()
+        {
+            poller.remove(&stream.pipe, token);
+        }
+    }
+
+    fn stream_keys(&self) -> Vec<StreamKey> {
+        let mut keys: Vec<_> = self.streams.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+}
