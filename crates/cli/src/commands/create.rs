@@ -1,0 +1,277 @@
+//! `lttng create`.
+
+use std::path::{Component, Path, PathBuf};
+use std::{env, io};
+
+use control::v1::{CreateSessionRequest, Output};
+
+use crate::daemon::{Context, Failure};
+use crate::mi::Document;
+use crate::output;
+use crate::render::xml;
+use crate::spawn;
+use crate::ui::{Exit, Outcome, Ui, status};
+use crate::url::{self, UrlError};
+use crate::{current_session, mi};
+
+use super::no_more;
+
+/// Most bytes of a session name.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Creates an inactive session, makes it the current one, and starts a session daemon if none runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of the session; without one the session daemon chooses `auto-DATE`
+    name: Option<String>,
+    /// Write the trace below this local directory
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<String>,
+    /// Send the trace to a relay daemon (net://HOST[:CONTROL_PORT[:DATA_PORT]][/SUBDIR]), or write it to a path
+    #[arg(short = 'U', long, value_name = "URL")]
+    set_url: Option<String>,
+    /// Address of the relay daemon's control port (tcp://HOST[:PORT][/SUBDIR]); needs --data-url
+    #[arg(short = 'C', long, value_name = "URL")]
+    ctrl_url: Option<String>,
+    /// Address of the relay daemon's data port (tcp://HOST[:PORT]); needs --ctrl-url
+    #[arg(short = 'D', long, value_name = "URL")]
+    data_url: Option<String>,
+    /// Send the trace to the relay daemon of this host (default ports 5343 for data, 5342 for control)
+    #[arg(long, value_name = "HOST[:DATA_PORT:CTRL_PORT]")]
+    network: Option<String>,
+    /// Do not send the trace anywhere: it stays in the buffers
+    #[arg(long)]
+    no_output: bool,
+    #[arg(long, hide = true)]
+    no_consumer: bool,
+    #[arg(long, hide = true)]
+    snapshot: bool,
+    #[arg(long, hide = true, num_args = 0..=1, value_name = "US")]
+    live: Option<Option<String>>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    shm_path: Option<String>,
+    #[arg(hide = true)]
+    extra: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> {
+    let ui = &context.ui;
+    if args.no_consumer {
+        ui.say("The option --no-consumer is obsolete. Use --no-output now.");
+        return Ok(Outcome::plain(status::WARNING));
+    }
+    no_more(context, &args.extra)?;
+    refuse_later_features(ui, &args)?;
+    check_name(ui, args.name.as_deref())?;
+    let request = CreateSessionRequest {
+        output: destination(
+            ui,
+            &Destination {
+                output: args.output.as_deref(),
+                set_url: args.set_url.as_deref(),
+                control_and_data: (args.ctrl_url.as_deref(), args.data_url.as_deref()),
+                network: args.network.as_deref(),
+                no_output: args.no_output,
+            },
+        )?,
+        name: args.name.unwrap_or_default(),
+        home: home(),
+        count_events: false,
+    };
+    let mut client = match spawn::connect_or_spawn(context).await {
+        Ok(client) => client,
+        Err(Exit(status)) => return Ok(Outcome::new(status, document(None))),
+    };
+    let answer = match client.create_session(request).await {
+        Ok(answer) => answer.into_inner(),
+        Err(refused) => {
+            let failure = Failure::from(refused);
+            failure.say(ui, failure.text());
+            return Ok(Outcome::new(status::ERROR, document(None)));
+        }
+    };
+    let session = answer.session.unwrap_or_default();
+    ui.say(format_args!("Session {} created.", session.name));
+    if let Some(output) = output::describe(session.output.as_ref()) {
+        ui.say(format_args!("Traces will be output to {output}"));
+    }
+    let mut code = status::OK;
+    if let Err(error) = current_session::set(&session.name) {
+        ui.warn(format_args!(
+            "the session was created, but cannot be made the current one: {error}"
+        ));
+        code = status::ERROR;
+    }
+    Ok(Outcome::new(code, document(Some(xml::session(&session)))))
+}
+
+fn document(session: Option<mi::Element>) -> Document {
+    let success = session.is_some();
+    Document::new("create", session, success)
+}
+
+/// Where the caller's files go by default.
+pub(super) fn home() -> String {
+    let home = control::home_directory().unwrap_or_default();
+    home.to_string_lossy().into_owned()
+}
+
+fn refuse_later_features(ui: &Ui, args: &Args) -> Result<(), Exit> {
+    if args.snapshot && args.live.is_some() {
+        return Err(ui.fail("Snapshot and live modes are mutually exclusive."));
+    }
+    let later = [
+        (args.snapshot, "--snapshot"),
+        (args.live.is_some(), "--live"),
+        (args.shm_path.is_some(), "--shm-path"),
+    ];
+    match later.into_iter().find(|(given, _)| *given) {
+        Some((_, option)) => {
+            ui.error(format_args!(
+                "{option} comes with a later version of lttng-rs; nothing was created."
+            ));
+            Err(Exit(status::UNSUPPORTED))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_name(ui: &Ui, name: Option<&str>) -> Result<(), Exit> {
+    let Some(name) = name else {
+        return Ok(());
+    };
+    if name.is_empty() {
+        return Err(ui.fail("Invalid parameter"));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(ui.fail(format_args!(
+            "Session name too long. Length must be lower or equal to {MAX_NAME_BYTES}"
+        )));
+    }
+    if name == "auto" || name.starts_with("auto-") {
+        return Err(ui.fail("auto is a reserved keyword for default session(s)"));
+    }
+    Ok(())
+}
+
+/// The options that say where the trace goes.
+pub(super) struct Destination<'a> {
+    pub(super) output: Option<&'a str>,
+    pub(super) set_url: Option<&'a str>,
+    pub(super) control_and_data: (Option<&'a str>, Option<&'a str>),
+    pub(super) network: Option<&'a str>,
+    pub(super) no_output: bool,
+}
+
+/// The output for the request; `None` lets the daemon choose.
+pub(super) fn destination(ui: &Ui, given: &Destination<'_>) -> Result<Option<Output>, Exit> {
+    let resolver = &url::system_resolver;
+    let pair = match given.control_and_data {
+        (Some(control), Some(data)) => Some((control, data)),
+        (None, None) => None,
+        _ => return Err(ui.fail("Both control and data URLs must be specified.")),
+    };
+    let ways = [
+        given.output.is_some(),
+        given.set_url.is_some(),
+        pair.is_some(),
+        given.network.is_some(),
+    ];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        return Err(ui.fail(
+            "Only one of the --set-url, --ctrl-url/data-url, or --output options may be used at once.",
+        ));
+    }
+    if given.no_output {
+        return Ok(Some(url::none()));
+    }
+    if let Some(directory) = given.output {
+        let path = absolute(Path::new(directory)).map_err(|error| {
+            ui.fail(format_args!(
+                "Cannot use the directory {directory}: {error}"
+            ))
+        })?;
+        let Some(path) = path.to_str() else {
+            return Err(ui.fail("The output directory's name is not UTF-8."));
+        };
+        return Ok(Some(url::local(path.into())));
+    }
+    let result = if let Some(text) = given.set_url {
+        url::set_url(text, resolver).map_err(|error| (error, text.to_owned()))
+    } else if let Some((control, data)) = pair {
+        url::control_and_data(control, data, resolver)
+    } else if let Some(text) = given.network {
+        url::network(text, resolver).map_err(|error| (error, text.to_owned()))
+    } else {
+        return Ok(None);
+    };
+    result
+        .map(Some)
+        .map_err(|(error, text)| refuse_url(ui, &error, &text))
+}
+
+fn refuse_url(ui: &Ui, error: &UrlError, text: &str) -> Exit {
+    if let Some(reason) = error.reason() {
+        ui.error(reason);
+    }
+    match error {
+        UrlError::Refused(why) => ui.detail(why),
+        UrlError::NetworkPorts(_) => {}
+        _ => {
+            if error.is_syntax() {
+                ui.error(format_args!("Unable to parse the URL {text}"));
+            }
+            ui.error("Unrecognized URL format.");
+            if *error == UrlError::Misplaced {
+                ui.detail(
+                    "use net://HOST for both streams, or tcp:// with --ctrl-url and --data-url",
+                );
+            }
+        }
+    }
+    Exit(status::ERROR)
+}
+
+/// An absolute path without `.` and `..`: the part that exists has its symbolic links resolved, as `..` after
+/// one means the link's target.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut out = if path.is_absolute() {
+        PathBuf::from("/")
+    } else {
+        env::current_dir()?
+    };
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                if let Ok(resolved) = out.canonicalize() {
+                    out = resolved;
+                }
+                out.pop();
+            }
+            Component::Normal(name) => out.push(name),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_absolute() {
+        let here = env::current_dir().unwrap();
+        for (given, expected) in [
+            ("/a/b/../c/./d", PathBuf::from("/a/c/d")),
+            ("/..", PathBuf::from("/")),
+            ("x/y/../z", here.join("x/z")),
+        ] {
+            assert_eq!(absolute(Path::new(given)).unwrap(), expected, "{given}");
+        }
+        assert!(absolute(Path::new("")).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! `lttng destroy`.
+
+use control::v1::{DestroySessionRequest, ListSessionsRequest, Session};
+use control::{Client, ErrorCode};
+
+use crate::current_session;
+use crate::daemon::{Context, Failure};
+use crate::mi::{Document, Element};
+use crate::render::{losses, xml};
+use crate::ui::{Exit, Outcome, status};
+
+use super::{no_more, waiting};
+
+/// Stops a session if it is active, waits until its data is where it belongs, and forgets it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of the session; without one the current session
+    name: Option<String>,
+    /// Destroy all sessions that you may see
+    #[arg(short, long)]
+    all: bool,
+    /// Do not wait until the data is where it belongs
+    #[arg(short, long)]
+    no_wait: bool,
+    #[arg(hide = true)]
+    extra: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> {
+    let ui = &context.ui;
+    no_more(context, &args.extra)?;
+    let name = if args.all {
+        None
+    } else {
+        Some(current_session::or_current(ui, args.name)?)
+    };
+    let listed = match list(context).await {
+        Ok(listed) => listed,
+        Err(failure) => {
+            failure.say(ui, failure.text());
+            return Ok(Outcome::new(status::ERROR, document(Vec::new(), false)));
+        }
+    };
+    let (mut client, mut sessions) = listed;
+    if let Some(name) = &name {
+        sessions.retain(|session| session.name == *name);
+        if sessions.is_empty() {
+            ui.error(format_args!("Session name {name} not found"));
+            let status = u8::try_from(ErrorCode::SESSION_NOT_FOUND.0).unwrap_or(status::ERROR);
+            return Ok(Outcome::new(status, document(Vec::new(), false)));
+        }
+    } else if sessions.is_empty() {
+        ui.say("No session found, nothing to do.");
+    }
+    let mut destroyed = Vec::new();
+    let mut code = status::OK;
+    for session in &sessions {
+        match destroy(context, &mut client, session, args.no_wait).await {
+            Ok(()) => destroyed.push(xml::session(session)),
+            Err(failure) => {
+                failure.say(
+                    ui,
+                    format_args!(
+                        "{} during the destruction of session \"{}\"",
+                        failure.text(),
+                        session.name
+                    ),
+                );
+                code = status::ERROR;
+            }
+        }
+    }
+    Ok(Outcome::new(code, document(destroyed, code == status::OK)))
+}
+
+fn document(sessions: Vec<Element>, success: bool) -> Document {
+    Document::new("destroy", [Element::new("sessions", sessions)], success)
+}
+
+async fn list(context: &Context) -> Result<(Client, Vec<Session>), Failure> {
+    let mut client = context.connect().await?;
+    let answer = client.list_sessions(ListSessionsRequest {}).await?;
+    Ok((client, answer.into_inner().sessions))
+}
+
+async fn destroy(
+    context: &Context,
+    client: &mut Client,
+    session: &Session,
+    no_wait: bool,
+) -> Result<(), Failure> {
+    let ui = &context.ui;
+    let name = &session.name;
+    let request = DestroySessionRequest {
+        name: name.clone(),
+        no_wait,
+    };
+    let text = format!("Destroying session {name}");
+    let (answer, dots) = waiting::with_dots(ui, &text, client.destroy_session(request)).await;
+    if dots {
+        ui.say("");
+    }
+    let answer = answer?.into_inner();
+    ui.say(format_args!("Session {name} destroyed"));
+    // `stop` has told the losses of a session that was stopped before.
+    if session.active && !no_wait {
+        losses::say(ui, answer.counters.as_ref());
+    }
+    current_session::forget(name);
+    Ok(())
+}

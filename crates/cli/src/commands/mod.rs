@@ -1,0 +1,95 @@
+//! One file per command: its options, its help, and the request it makes.
+
+pub(crate) mod add_context;
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod disable_channel;
+pub(crate) mod disable_event;
+pub(crate) mod domain;
+pub(crate) mod enable_channel;
+pub(crate) mod enable_event;
+pub(crate) mod help;
+pub(crate) mod list;
+pub(crate) mod record;
+pub(crate) mod set_session;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod version;
+mod waiting;
+
+use crate::daemon::Context;
+use crate::ui::{Exit, Outcome};
+
+/// The commands, in the order of `--list-commands`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Add context fields to be recorded
+    AddContext(add_context::Args),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+    /// Create a recording session
+    Create(create::Args),
+    /// Destroy recording sessions
+    Destroy(destroy::Args),
+    /// Disable channels
+    DisableChannel(disable_channel::Args),
+    /// Disable recording event rules
+    DisableEvent(disable_event::Args),
+    /// Create or enable a channel
+    EnableChannel(enable_channel::Args),
+    /// Create or enable recording event rules
+    EnableEvent(enable_event::Args),
+    /// Show the help of a command
+    Help(help::Args),
+    /// List recording sessions and instrumentation points
+    List(list::Args),
+    /// Record a command: create, enable, start, run, stop and destroy in one go
+    Record(record::Args),
+    /// Set the current recording session
+    SetSession(set_session::Args),
+    /// Start a recording session
+    Start(start::Args),
+    /// Show the status of the current recording session
+    Status(status::Args),
+    /// Stop a recording session
+    Stop(stop::Args),
+    /// Show version information
+    Version(version::Args),
+}
+
+/// Does what the command says.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Outcome, Exit> {
+    match command {
+        Command::AddContext(args) => add_context::run(args, context).await,
+        Command::Completion(args) => completion::run(&args),
+        Command::Create(args) => create::run(args, context).await,
+        Command::Destroy(args) => destroy::run(args, context).await,
+        Command::DisableChannel(args) => disable_channel::run(args, context).await,
+        Command::DisableEvent(args) => disable_event::run(args, context).await,
+        Command::EnableChannel(args) => enable_channel::run(args, context).await,
+        Command::EnableEvent(args) => enable_event::run(args, context).await,
+        Command::Help(args) => help::run(&args, context),
+        Command::List(args) => list::run(args, context).await,
+        Command::Record(args) => record::run(args, context).await,
+        Command::SetSession(args) => set_session::run(args, context).await,
+        Command::Start(args) => start::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::Version(_) => version::run(context),
+    }
+}
+
+/// Refuses a second positional argument, as upstream words it.
+fn no_more(context: &Context, extra: &[String]) -> Result<(), Exit> {
+    match extra.first() {
+        Some(word) => Err(context.ui.fail(format_args!("Unknown argument: {word}"))),
+        None => Ok(()),
+    }
+}
+
+/// The names of a list with commas; empty ones are skipped.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter(|name| !name.is_empty())
+}

@@ -1,0 +1,274 @@
+//! Sessions as text: the short list and the details of one.
+
+use std::fmt::Write;
+
+use control::v1::output_state::Kind as OutputKind;
+use control::v1::{
+    BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
+};
+
+use crate::log_level;
+use crate::output;
+use crate::ui::Ui;
+
+/// `lttng list` without a name.
+pub(crate) fn say_list(ui: &Ui, sessions: &[Session]) {
+    if sessions.is_empty() {
+        ui.say("Currently no available recording session");
+        return;
+    }
+    ui.say("Available recording sessions:");
+    for (index, session) in sessions.iter().enumerate() {
+        let state = activity(session);
+        ui.say(format_args!("  {}) {} [{state}]", index + 1, session.name));
+        say_output(ui, session);
+        ui.say("");
+    }
+    ui.say("\nUse lttng list <session_name> for more details");
+}
+
+fn activity(session: &Session) -> &'static str {
+    if session.active { "active" } else { "inactive" }
+}
+
+/// The output and, if it takes nothing any more, why.
+fn say_output(ui: &Ui, session: &Session) -> bool {
+    let output = output::describe(session.output.as_ref());
+    if let Some(output) = &output {
+        ui.say(format_args!("    Trace output: {output}"));
+    }
+    let failed = session
+        .output_state
+        .as_ref()
+        .filter(|state| state.kind() == OutputKind::Failed);
+    if let Some(state) = failed {
+        ui.say(format_args!("    Output failed: {}", state.reason));
+    }
+    output.is_some() || failed.is_some()
+}
+
+/// What of a session is shown.
+pub(crate) struct Filter<'a> {
+    /// Only this channel.
+    pub(crate) channel: Option<&'a str>,
+    /// Only the names of the domains.
+    pub(crate) domains_only: bool,
+    /// The domain was named: its heading is left out.
+    pub(crate) without_heading: bool,
+}
+
+/// `lttng list NAME`. `Err` when the wanted channel is not there, after the heading, as upstream does.
+pub(crate) fn say_details(
+    ui: &Ui,
+    answer: &GetSessionResponse,
+    filter: &Filter<'_>,
+) -> Result<(), ()> {
+    let Some(session) = &answer.session else {
+        return Ok(());
+    };
+    ui.say(format_args!(
+        "Recording session {}: [{}]",
+        session.name,
+        activity(session)
+    ));
+    if say_output(ui, session) {
+        ui.say("");
+    }
+    if filter.domains_only {
+        let domain = if answer.channels.is_empty() {
+            "None"
+        } else {
+            "- UST global"
+        };
+        ui.say(format_args!("Domains:\n-------------\n  {domain}"));
+        return Ok(());
+    }
+    if answer.channels.is_empty() {
+        return Ok(());
+    }
+    if !filter.without_heading {
+        let scheme = match answer.buffer_type() {
+            BufferType::PerPid => "per-process",
+            BufferType::PerUid | BufferType::Unspecified => "per-user",
+        };
+        ui.say(format_args!(
+            "=== Domain: User space ===\n\nBuffering scheme: {scheme}\n"
+        ));
+    }
+    ui.say(
+        "Tracked process attributes\n  Virtual process IDs:  all\n  Virtual user IDs:     all\n  \
+         Virtual group IDs:    all\n\nChannels:\n-------------",
+    );
+    let mut shown = false;
+    for channel in &answer.channels {
+        if filter.channel.is_none_or(|name| name == channel.name) {
+            ui.say(channel_text(channel));
+            shown = true;
+        }
+    }
+    if shown { Ok(()) } else { Err(()) }
+}
+
+fn enabled(yes: bool) -> &'static str {
+    if yes { "enabled" } else { "disabled" }
+}
+
+/// All of a channel, with the empty line after it.
+fn channel_text(channel: &Channel) -> String {
+    let mut out = format!("- {}: [{}]\n\n", channel.name, enabled(channel.enabled));
+    let default = ChannelAttributes::default();
+    attributes(&mut out, channel.attributes.as_ref().unwrap_or(&default));
+    let counters = channel.counters.unwrap_or_default();
+    out.push_str("\n    Statistics:\n");
+    let overwrite = channel.attributes.as_ref().is_some_and(|a| a.overwrite);
+    let _ = if overwrite {
+        writeln!(out, "      Lost packets:     {}", counters.lost_packets)
+    } else {
+        writeln!(out, "      Discarded events: {}", counters.discarded_events)
+    };
+    out.push_str("\n    Recording event rules:\n");
+    if channel.events.is_empty() {
+        out.push_str("      None\n");
+    }
+    for rule in &channel.events {
+        let _ = writeln!(out, "      {}", rule_text(rule));
+    }
+    out
+}
+
+fn attributes(out: &mut String, attributes: &ChannelAttributes) {
+    out.push_str("    Attributes:\n");
+    let timer = |us: u64| match us {
+        0 => "inactive".to_owned(),
+        us => format!("{us} us"),
+    };
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<24}{value}");
+    };
+    let mode = if attributes.overwrite {
+        "overwrite"
+    } else {
+        "discard"
+    };
+    line("      Event-loss mode:", mode.into());
+    line(
+        "      Sub-buffer size:",
+        format!("{} bytes", attributes.subbuf_size),
+    );
+    line(
+        "      Sub-buffer count:",
+        attributes.subbuf_count.to_string(),
+    );
+    line("      Switch timer:", timer(attributes.switch_timer_us));
+    line("      Read timer:", timer(attributes.read_timer_us));
+    line(
+        "      Monitor timer:",
+        timer(attributes.monitor_timer_us.unwrap_or(0)),
+    );
+    if !attributes.overwrite {
+        let blocking = match attributes.blocking_timeout_us {
+            -1 => "infinite".into(),
+            us => format!("{us} us"),
+        };
+        line("      Blocking timeout:", blocking);
+    }
+    let count = attributes.tracefile_count.max(1);
+    line("      Trace file count:", format!("{count} per stream"));
+    let size = match attributes.tracefile_size {
+        0 => "unlimited".into(),
+        bytes => format!("{bytes} bytes"),
+    };
+    line("      Trace file size:", size);
+    line("      Output mode:", "mmap".into());
+}
+
+fn rule_text(rule: &EventRule) -> String {
+    let mut out = rule.name.clone();
+    let relation = match rule.log_level_type() {
+        LogLevelType::All => None,
+        LogLevelType::Range => Some("<="),
+        LogLevelType::Single => Some("=="),
+    };
+    if let Some(relation) = relation {
+        let (name, number) = (log_level::name(rule.log_level), rule.log_level);
+        let _ = write!(out, " (loglevel {relation} {name} ({number}))");
+    }
+    let _ = write!(out, " (type: tracepoint) [{}]", enabled(rule.enabled));
+    if !rule.exclusions.is_empty() {
+        let _ = write!(out, " [exclusions: {}]", rule.exclusions.join(","));
+    }
+    if !rule.filter.is_empty() {
+        let _ = write!(out, " [filter: '{}']", rule.filter);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_show_what_narrows_them() {
+        let rule = EventRule {
+            name: "a*".into(),
+            log_level_type: LogLevelType::Range.into(),
+            log_level: 4,
+            filter: "x > 2".into(),
+            exclusions: vec!["ab".into(), "ac*".into()],
+            enabled: true,
+        };
+        assert_eq!(
+            rule_text(&rule),
+            "a* (loglevel <= TRACE_WARNING (4)) (type: tracepoint) [enabled] [exclusions: ab,ac*] \
+             [filter: 'x > 2']"
+        );
+        let all = EventRule {
+            name: "*".into(),
+            log_level: -1,
+            ..EventRule::default()
+        };
+        assert_eq!(rule_text(&all), "* (type: tracepoint) [disabled]");
+    }
+
+    #[test]
+    fn a_channel_in_full() {
+        let channel = Channel {
+            name: "c9".into(),
+            enabled: true,
+            attributes: Some(ChannelAttributes {
+                subbuf_size: 524_288,
+                subbuf_count: 4,
+                switch_timer_us: 1_000_000,
+                monitor_timer_us: Some(0),
+                blocking_timeout_us: -1,
+                tracefile_size: 1_048_576,
+                tracefile_count: 4,
+                ..ChannelAttributes::default()
+            }),
+            ..Channel::default()
+        };
+        // As the stock command shows it (command line facts, section 6).
+        let expected = "\
+- c9: [enabled]
+
+    Attributes:
+      Event-loss mode:  discard
+      Sub-buffer size:  524288 bytes
+      Sub-buffer count: 4
+      Switch timer:     1000000 us
+      Read timer:       inactive
+      Monitor timer:    inactive
+      Blocking timeout: infinite
+      Trace file count: 4 per stream
+      Trace file size:  1048576 bytes
+      Output mode:      mmap
+
+    Statistics:
+      Discarded events: 0
+
+    Recording event rules:
+      None
+";
+        assert_eq!(channel_text(&channel), expected);
+    }
+}

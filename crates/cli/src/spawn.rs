@@ -1,0 +1,89 @@
+//! Starting a session daemon when none answers.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use control::{Client, ErrorCode};
+use rustix::fs::{Access, access};
+
+use crate::daemon::{Context, refuse};
+use crate::ui::Exit;
+
+/// Where upstream's packages put it.
+const INSTALLED: &str = "/usr/bin/lttng-sessiond";
+
+/// A connection to the daemon; starts one unless `--no-sessiond`.
+pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> {
+    let ui = &context.ui;
+    match context.connect().await {
+        Ok(client) => return Ok(client),
+        Err(failure) if context.no_sessiond || failure.code != ErrorCode::NO_SESSION_DAEMON => {
+            return Err(refuse(ui, &failure));
+        }
+        Err(_) => {}
+    }
+    spawn(context)?;
+    let failure = match context.connect().await {
+        Ok(client) => return Ok(client),
+        Err(failure) => failure,
+    };
+    Err(refuse(ui, &failure))
+}
+
+/// `--sessiond-path`, else `LTTNG_SESSIOND_PATH`, else the one beside this program, else the installed one.
+fn daemon_path(context: &Context) -> PathBuf {
+    if let Some(path) = &context.sessiond_path {
+        return path.into();
+    }
+    let named: Option<OsString> = env::var_os("LTTNG_SESSIOND_PATH");
+    if let Some(path) = named.filter(|path| !path.is_empty()) {
+        return path.into();
+    }
+    env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name("lttng-sessiond"))
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| INSTALLED.into())
+}
+
+/// Starts it and waits until it serves: with `--daemonize` the first process ends only then.
+fn spawn(context: &Context) -> Result<(), Exit> {
+    let ui = &context.ui;
+    let path = daemon_path(context);
+    let problem = |path: &Path| {
+        ui.fail(format_args!(
+            "Problem occurred while launching session daemon ({})",
+            path.display()
+        ))
+    };
+    if !path.is_file() || access(&path, Access::EXEC_OK).is_err() {
+        ui.error(format_args!(
+            "No such file or access denied: {}",
+            path.display()
+        ));
+        return Err(problem(&path));
+    }
+    ui.say("Spawning a session daemon");
+    let ended = Command::new(&path)
+        .arg0("lttng-sessiond")
+        .arg("--daemonize")
+        .stdin(Stdio::null())
+        .status();
+    match ended {
+        Ok(ended) if ended.success() => return Ok(()),
+        Ok(ended) => match (ended.code(), ended.signal()) {
+            (Some(code), _) => ui.error(format_args!(
+                "Session daemon terminated with an error (exit status: {code})"
+            )),
+            (None, signal) => ui.error(format_args!(
+                "Session daemon was killed by signal {}",
+                signal.unwrap_or_default()
+            )),
+        },
+        Err(error) => ui.error(format_args!("Cannot run {}: {error}", path.display())),
+    }
+    Err(problem(&path))
+}
