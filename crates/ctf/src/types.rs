@@ -108,7 +108,8 @@ pub struct FloatType {
     pub align_bits: u32,
 }
 
-/// One end of an enumeration mapping, with the signedness it was announced with.
+/// One end of an enumeration mapping, with the signedness it was announced with. What has been read
+/// from TSDL is signed only if it is negative: the text does not tell more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EnumValue {
     /// A signed value.
