@@ -19,11 +19,14 @@ use crate::{Signal, Who, World};
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");
 
 /// Builds the applications unless they are up to date, and gives their directory.
-fn built() -> Result<PathBuf> {
+pub(crate) fn built() -> Result<PathBuf> {
     let out = target_directory()?.join("system-test-apps");
     fs::create_dir_all(&out)?;
     // Tests of several processes may get here at once.
-    let lock = File::create(out.join("lock"))?;
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(out.join("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
     for program in ["gcc", "make", "pkg-config"] {
         require(program)?;

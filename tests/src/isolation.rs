@@ -75,6 +75,8 @@ fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
 }
 
 fn outside(limit: Duration, name: &str) -> Result<()> {
+    // Here, and not inside, so that the files belong to the user who runs the tests.
+    crate::app::built()?;
     let mut child = private_self()?
         .args([
             "--exact",
@@ -96,7 +98,8 @@ fn outside(limit: Duration, name: &str) -> Result<()> {
             break Some(status);
         }
         if Instant::now() >= end {
-            // --kill-child takes the namespace down with it.
+            // The namespace goes down with it: by --kill-child, and by the end of its input.
+            drop(child.stdin.take());
             child.kill()?;
             child.wait()?;
             break None;
@@ -118,10 +121,20 @@ fn private_self() -> Result<Command> {
     for program in ["unshare", "ip", "mount", "hostname"] {
         require(program)?;
     }
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = if rustix::process::geteuid().is_root() {
+        Command::new("env")
+    } else {
+        // The stock session daemon needs more than one user id: a user namespace is not enough.
+        require("sudo").context("the whole-system tests need root")?;
+        let mut command = Command::new("sudo");
+        command.args([
+            "--non-interactive",
+            "--preserve-env=PATH,LTTNG_RS_BIN_DIR",
+            "env",
+        ]);
+        command
+    };
+    command.arg(format!("{INSIDE}=1")).arg("unshare");
     command
         .args([
             "--mount",
@@ -133,8 +146,7 @@ fn private_self() -> Result<Command> {
             "--kill-child",
         ])
         .args(["sh", "-c", INIT, "sh"])
-        .arg(std::env::current_exe()?)
-        .env(INSIDE, "1");
+        .arg(std::env::current_exe()?);
     Ok(command)
 }
 

@@ -19,6 +19,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
+    ("sudo", "sudo"),
     ("unshare", "util-linux"),
 ];
 
