@@ -61,11 +61,15 @@ impl Daemon {
     }
 
     /// Destroys a session: nobody finds it any more when this returns.
-    pub(crate) async fn destroy_session(&self, session: &Arc<Session>, wait: bool) {
-        let exclusive = session.exclusive().await;
+    pub(crate) async fn destroy_session(
+        &self,
+        session: &Arc<Session>,
+        wait: bool,
+    ) -> Result<(), Refusal> {
+        let _exclusive = session.exclusive().await?;
         session.destroy(&self.apps, wait).await;
         self.sessions.remove(session.id);
-        drop(exclusive);
+        Ok(())
     }
 
     /// Destroys all sessions, at the daemon's end.
@@ -74,8 +78,9 @@ impl Daemon {
         for session in self.sessions.all() {
             let apps = self.apps.clone();
             work.spawn(async move {
-                let _exclusive = session.exclusive().await;
-                session.destroy(&apps, true).await;
+                if let Ok(_exclusive) = session.exclusive().await {
+                    session.destroy(&apps, true).await;
+                }
             });
         }
         while work.join_next().await.is_some() {}

@@ -15,6 +15,7 @@ mod rundir;
 mod service;
 mod session;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -82,10 +83,12 @@ fn log_to_stderr(options: &Options) {
         (_, 2) => "debug",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_env("LTTNG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // What the libraries say is of no use to a user of this daemon.
+    let default = || EnvFilter::new(format!("off,lttng_sessiond={level}"));
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::try_from_env("LTTNG_LOG").unwrap_or_else(|_| default()))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 

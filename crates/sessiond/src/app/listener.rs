@@ -132,6 +132,13 @@ async fn pair(mut queue: mpsc::Receiver<Half>, apps: Arc<Apps>, sessions: Arc<Se
                 continue;
             }
         };
+        if apps.count() >= max_apps() {
+            warn!(
+                "pid {} is refused: no descriptors left for more applications",
+                command.pid
+            );
+            continue;
+        }
         let identity = AppIdentity {
             id: next_id,
             pid: command.pid,
@@ -153,4 +160,10 @@ async fn pair(mut queue: mpsc::Receiver<Half>, apps: Arc<Apps>, sessions: Arc<Se
             sessions.clone(),
         ));
     }
+}
+
+/// Two connections each; a quarter of the descriptors is left for buffers and clients.
+fn max_apps() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    usize::try_from(limit.unwrap_or(u64::MAX) / 4 * 3 / 2).unwrap_or(usize::MAX)
 }

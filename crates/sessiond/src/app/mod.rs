@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 use ust::Registration;
 
 use crate::lock::lock;
@@ -113,17 +115,20 @@ impl App {
     }
 
     /// Waits for an answer, but not for an application that is stopped (a signal, a debugger), and not
-    /// for ever. `None`: it did not answer in time, or is gone.
-    pub(crate) async fn patiently<T>(&self, mut answer: oneshot::Receiver<T>) -> Option<T> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+    /// beyond the deadline. `None`: it did not answer in time, or is gone.
+    pub(crate) async fn patiently<T>(
+        &self,
+        mut answer: oneshot::Receiver<T>,
+        deadline: Instant,
+    ) -> Option<T> {
         loop {
-            match tokio::time::timeout(STATE_CHECK, &mut answer).await {
+            let until = deadline.min(Instant::now() + STATE_CHECK);
+            match timeout_at(until, &mut answer).await {
                 Ok(answer) => return answer.ok(),
-                Err(_) if self.is_stopped() || tokio::time::Instant::now() >= deadline => {
-                    tracing::warn!(
+                Err(_) if Instant::now() >= deadline || self.is_stopped() => {
+                    warn!(
                         "application {} (pid {}) does not answer; not waiting for it",
-                        self.identity.registration.name,
-                        self.identity.pid
+                        self.identity.registration.name, self.identity.pid
                     );
                     return None;
                 }
@@ -157,6 +162,11 @@ impl Apps {
         lock(&self.by_id).values().cloned().collect()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.by_id).len()
+    }
+
     fn insert(&self, app: Arc<App>) {
         lock(&self.by_id).insert(app.identity.id, app);
     }
@@ -167,14 +177,25 @@ impl Apps {
 
     /// Tells all applications that the session's plan has changed and waits for those that answer.
     pub(crate) async fn follow(&self, session: &Arc<Session>) {
-        let told: Vec<_> = self
+        let told = self
             .all()
             .into_iter()
-            .map(|app| (app.session_changed(session), app))
-            .collect();
-        for (answer, app) in told {
+            .map(|app| (app.session_changed(session), app));
+        self.wait(told.collect()).await;
+    }
+
+    /// Waits for many at once; the answers come in the order of the applications.
+    pub(crate) async fn wait<T>(
+        &self,
+        asked: Vec<(oneshot::Receiver<T>, Arc<App>)>,
+    ) -> Vec<(Arc<App>, Option<T>)> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut answers = Vec::with_capacity(asked.len());
+        for (answer, app) in asked {
             // One after the other, but all are at work: the slowest decides.
-            app.patiently(answer).await;
+            let answer = app.patiently(answer, deadline).await;
+            answers.push((app, answer));
         }
+        answers
     }
 }

@@ -43,7 +43,8 @@ impl From<RegistryError> for Problem {
 /// Answers until the application closes the connection.
 pub(super) async fn serve(mut socket: UnixStream, objects: &Objects) -> Result<(), NotifyEnd> {
     let mut decoder = NotifyDecoder::new();
-    let mut buffer = vec![0; 16 * 1024];
+    // Small: there is one for each application, and most never announce anything any more.
+    let mut buffer = [0; 4096];
     loop {
         let count = socket.read(&mut buffer).await?;
         if count == 0 {

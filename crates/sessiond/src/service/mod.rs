@@ -51,25 +51,40 @@ impl Service {
     }
 
     /// Changes the plan of a session whose domain is `ust`, connecting its relay first.
-    async fn change<T>(
+    async fn change<T: Send + 'static>(
         &self,
-        session: &Arc<Session>,
-        change: impl FnOnce(&Plan) -> Result<(Plan, T), Refusal>,
+        session: Arc<Session>,
+        change: impl FnOnce(&Plan) -> Result<(Plan, T), Refusal> + Send + 'static,
     ) -> Result<T, Status> {
-        let _exclusive = session.exclusive().await;
-        // Refuse before connecting: a wrong request must not leave a session on the collector.
-        let (plan, result) = change(&session.plan()).map_err(refused)?;
-        session.ensure_connected().await.map_err(refused)?;
-        session
-            .change(&self.daemon.apps, |_| Ok(plan))
-            .await
-            .map_err(refused)?;
-        Ok(result)
+        let daemon = self.daemon.clone();
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            // Refuse before connecting: a wrong request must not leave a session on the collector.
+            let (plan, result) = change(&session.plan())?;
+            session.ensure_connected().await?;
+            session.change(&daemon.apps, plan).await;
+            Ok(result)
+        })
+        .await
     }
 }
 
 fn refused(refusal: Refusal) -> Status {
     status(refusal.code, refusal.message)
+}
+
+/// Does the work to its end even if the caller goes away meanwhile (an interrupted command), so that nothing
+/// is left half done.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::spawn(work).await {
+        Ok(result) => result.map_err(refused),
+        Err(error) => Err(status(
+            ErrorCode::UNKNOWN,
+            format!("the command failed: {error}"),
+        )),
+    }
 }
 
 /// Only user space is there yet.
@@ -153,8 +168,12 @@ impl SessionDaemon for Service {
         request: Request<v1::StartSessionRequest>,
     ) -> Answer<v1::StartSessionResponse> {
         let session = self.session(&request, &request.get_ref().name)?;
-        let _exclusive = session.exclusive().await;
-        session.start(&self.daemon.apps).await.map_err(refused)?;
+        let daemon = self.daemon.clone();
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.start(&daemon.apps).await
+        })
+        .await?;
         Ok(Response::new(v1::StartSessionResponse {}))
     }
 
@@ -164,11 +183,12 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::StopSessionResponse> {
         let session = self.session(&request, &request.get_ref().name)?;
         let wait = !request.get_ref().no_wait;
-        let _exclusive = session.exclusive().await;
-        session
-            .stop(&self.daemon.apps, wait)
-            .await
-            .map_err(refused)?;
+        let (daemon, stopping) = (self.daemon.clone(), session.clone());
+        to_the_end(async move {
+            let _exclusive = stopping.exclusive().await?;
+            stopping.stop(&daemon.apps, wait).await
+        })
+        .await?;
         let counters = if wait {
             Some(answers::counters(&session.counters().await.total))
         } else {
@@ -187,7 +207,8 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::DestroySessionResponse> {
         let session = self.session(&request, &request.get_ref().name)?;
         let wait = !request.get_ref().no_wait;
-        self.daemon.destroy_session(&session, wait).await;
+        let (daemon, ending) = (self.daemon.clone(), session.clone());
+        to_the_end(async move { daemon.destroy_session(&ending, wait).await }).await?;
         let counters = Some(answers::counters(&session.counters().await.total));
         let output_state = Some(answers::output_state(&session));
         Ok(Response::new(v1::DestroySessionResponse {
@@ -206,7 +227,7 @@ impl SessionDaemon for Service {
         let buffer_type = requests::buffer_type(request.buffer_type, &session.plan());
         let attributes = request.attributes.unwrap_or_default();
         let attributes = requests::attributes(&attributes, buffer_type).map_err(refused)?;
-        self.change(&session, |plan| {
+        self.change(session, move |plan| {
             Ok((
                 plan.enable_channel(&request.channel, buffer_type, attributes)?,
                 (),
@@ -223,7 +244,7 @@ impl SessionDaemon for Service {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
         check_domain(request.domain)?;
-        self.change(&session, |plan| {
+        self.change(session, move |plan| {
             Ok((plan.disable_channel(&request.channel)?, ()))
         })
         .await?;
@@ -239,7 +260,7 @@ impl SessionDaemon for Service {
         check_domain(request.domain)?;
         let rule = requests::rule(request.rule.unwrap_or_default()).map_err(refused)?;
         let channel = self
-            .change(&session, |plan| {
+            .change(session, move |plan| {
                 let name = plan.channel_for_rule(&request.channel)?;
                 let plan = with_channel(plan, name)?;
                 Ok((plan.enable_rule(name, rule)?, name.to_owned()))
@@ -255,7 +276,7 @@ impl SessionDaemon for Service {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
         check_domain(request.domain)?;
-        self.change(&session, |plan| {
+        self.change(session, move |plan| {
             let name = plan.channel_for_rule(&request.channel)?;
             Ok((plan.disable_rules(name, &request.name)?, ()))
         })
@@ -271,7 +292,7 @@ impl SessionDaemon for Service {
         let request = request.into_inner();
         check_domain(request.domain)?;
         let context = requests::context(&request.context).map_err(refused)?;
-        self.change(&session, |plan| {
+        self.change(session, move |plan| {
             if !request.channel.is_empty() {
                 return Ok((
                     plan.add_context(&request.channel, &request.context, context)?,
@@ -303,15 +324,16 @@ impl SessionDaemon for Service {
         self.caller(&request)?;
         check_domain(request.get_ref().domain)?;
         let with_fields = request.get_ref().with_fields;
-        let apps = self.daemon.apps.all();
-        let asked: Vec<_> = apps
-            .into_iter()
+        let apps = self.daemon.apps.all().into_iter();
+        let asked = apps
             .map(|app| (app.list_tracepoints(with_fields), app))
             .collect();
         let mut tracepoints = Vec::new();
-        for (answer, app) in asked {
-            let events = app.patiently(answer).await.unwrap_or_default();
-            tracepoints.extend(answers::tracepoints(&app.identity, events));
+        for (app, events) in self.daemon.apps.wait(asked).await {
+            tracepoints.extend(answers::tracepoints(
+                &app.identity,
+                events.unwrap_or_default(),
+            ));
         }
         Ok(Response::new(v1::ListTracepointsResponse { tracepoints }))
     }

@@ -13,12 +13,14 @@ mod status;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use consumer_api::{Answer, ChunkSetup, Request, TraceKey};
 use control::ErrorCode;
 use ctf::metadata::{Alignments, BufferOwner, TraceClass, UstEnvironment};
 use ctf::types::ByteOrder;
 use ctf::units::Uuid;
+use tokio::time::timeout;
 use tracing::warn;
 use ust::TracerVersion;
 
@@ -38,6 +40,9 @@ pub(crate) use status::{OutputStatus, SessionCounters};
 use buffers::TraceIdentity;
 use collector::Collector;
 use plan::{BufferType, Plan, Refusal};
+
+/// How long a consumer daemon may take to tell its counters.
+const COUNTERS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A session's number in this daemon, from 0, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,23 +93,25 @@ impl Session {
         lock(&self.plan).clone()
     }
 
-    /// Keeps other user commands away from the session until dropped.
-    pub(crate) async fn exclusive(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.commands.lock().await
+    /// Keeps other user commands away from the session until dropped; fails if one of them has destroyed
+    /// it.
+    pub(crate) async fn exclusive(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Refusal> {
+        let guard = self.commands.lock().await;
+        if self.plan().destroyed {
+            let message = format!("the session `{}` has just been destroyed", self.name);
+            return Err(Refusal::new(ErrorCode::SESSION_NOT_FOUND, message));
+        }
+        Ok(guard)
     }
 
-    /// Changes the plan and lets the applications follow. Call with [`Session::exclusive`] held.
-    pub(crate) async fn change(
-        self: &Arc<Self>,
-        apps: &Apps,
-        change: impl FnOnce(&Plan) -> Result<Plan, Refusal>,
-    ) -> Result<(), Refusal> {
-        let was = self.plan();
-        self.set_plan(change(&was)?);
-        if was.active {
+    /// Changes the plan and lets the applications follow. Call with [`Session::exclusive`] held, like
+    /// all functions that change the session.
+    pub(crate) async fn change(self: &Arc<Self>, apps: &Apps, plan: Plan) {
+        let active = plan.active;
+        self.set_plan(plan);
+        if active {
             apps.follow(self).await;
         }
-        Ok(())
     }
 
     /// Starts tracing.
@@ -351,8 +358,10 @@ impl Session {
         if consumer.state() != ConsumerState::Running {
             return;
         }
-        if let Ok(Answer::Counters { total, channels }) =
-            consumer.call(Request::QueryCounters, Vec::new()).await
+        // A consumer daemon whose relay or disk is slow answers late; the user is told the last figures.
+        let query = consumer.call(Request::QueryCounters, Vec::new());
+        if let Ok(Ok(Answer::Counters { total, channels })) =
+            timeout(COUNTERS_PATIENCE, query).await
         {
             lock(&self.runtime).last_counters = SessionCounters { total, channels };
         }
