@@ -163,7 +163,7 @@ pub fn count_events(dir: &Path) -> Result<u64> {
             "-c",
             "sink.utils.counter",
             "-p",
-            "hide-zero=no,step=0",
+            "step=+0",
         ]))?
         .ok()?;
         let line = output
