@@ -51,7 +51,8 @@ pub fn event(event: &EventClass, order: ByteOrder) -> String {
     out.line(1, format_args!("name = \"{}\";", escaped(&event.name)));
     out.line(1, format_args!("id = {};", event.id));
     out.line(1, format_args!("stream_id = {};", event.stream_id));
-    if let Some(loglevel) = event.loglevel {
+    // A negative level is no LTTng level, and babeltrace2 refuses the whole trace for it.
+    if let Some(loglevel) = event.loglevel.filter(|level| *level >= 0) {
         out.line(1, format_args!("loglevel = {loglevel};"));
     }
     if let Some(uri) = &event.model_emf_uri {
@@ -332,6 +333,12 @@ impl Text {
     }
 
     fn enumeration(&mut self, ty: &EnumType, name: &str, suffix: &str, depth: usize) {
+        if ty.entries.is_empty() {
+            // The grammar wants a label.
+            let integer = self.integer(&ty.container);
+            self.line(depth, format_args!("{integer} {name}{suffix};"));
+            return;
+        }
         let native = IntegerType {
             byte_order: FieldByteOrder::Native,
             ..ty.container.clone()
@@ -342,7 +349,9 @@ impl Text {
             let label = entry.label.replace('\\', "\\\\").replace('"', "\\\"");
             match entry.mapping {
                 EnumMapping::Auto => self.line(depth + 1, format_args!("\"{label}\",")),
-                EnumMapping::Range { start, end } if start == end => {
+                EnumMapping::Range { start, end }
+                    if start == end || is_inverted(&ty.container, start, end) =>
+                {
                     self.line(depth + 1, format_args!("\"{label}\" = {},", Number(start)));
                 }
                 EnumMapping::Range { start, end } => self.line(
@@ -385,6 +394,17 @@ impl Text {
     }
 }
 
+/// Whether a range has its end before its start once both are taken as values of the container. At
+/// such a range babeltrace2 aborts; no tracer means it.
+fn is_inverted(container: &IntegerType, start: EnumValue, end: EnumValue) -> bool {
+    // Truncation is what readers do.
+    if container.signed {
+        start.to_i128() as i64 > end.to_i128() as i64
+    } else {
+        start.to_i128() as u64 > end.to_i128() as u64
+    }
+}
+
 /// An end of an enumeration mapping, as text.
 struct Number(EnumValue);
 
@@ -394,5 +414,66 @@ impl std::fmt::Display for Number {
             EnumValue::Signed(value) => value.fmt(f),
             EnumValue::Unsigned(value) => value.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::EnumEntry;
+
+    fn event_with(ty: FieldType, loglevel: i64) -> String {
+        let event = EventClass {
+            name: "p:\"e".to_owned(),
+            id: 1,
+            stream_id: 2,
+            loglevel: Some(loglevel),
+            model_emf_uri: None,
+            fields: vec![Field::new("x", ty)],
+        };
+        super::event(&event, ByteOrder::Little)
+    }
+
+    fn enumeration(entries: Vec<EnumEntry>) -> FieldType {
+        let container = IntegerType::new(8, true);
+        FieldType::Enum(EnumType {
+            container,
+            name: String::new(),
+            entries,
+        })
+    }
+
+    #[test]
+    fn what_would_make_a_trace_unreadable_is_not_written() {
+        let text = event_with(enumeration(Vec::new()), -1);
+        assert_eq!(
+            text,
+            "event {\n\tname = \"p:\\\"e\";\n\tid = 1;\n\tstream_id = 2;\n\tfields := struct {\n\
+            \t\tinteger { size = 8; align = 8; signed = 1; encoding = none; base = 10; } _x;\n\t};\n};\n\n"
+        );
+        let range = EnumEntry::range("big", EnumValue::Signed(10), EnumValue::Unsigned(u64::MAX));
+        let text = event_with(enumeration(vec![range]), 3);
+        assert!(text.contains("\tloglevel = 3;\n"), "{text}");
+        assert!(text.contains("\t\t\t\"big\" = 10,\n"), "{text}");
+    }
+
+    #[test]
+    fn compound_types_are_aligned_by_a_structure_before_them() {
+        let element = Box::new(FieldType::Integer(IntegerType::new(8, false)));
+        let text = event_with(
+            FieldType::Array {
+                element,
+                length: 3,
+                align_bits: 32,
+            },
+            3,
+        );
+        assert!(
+            text.contains(
+                "\t\tstruct { } align(32) _x_padding;\n\t\tinteger { size = 8; align = 8; \
+                signed = 0; encoding = none; base = 10; } _x[3];\n"
+            ),
+            "{text}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use ctf::decode::Value;
 use ctf::types::{Encoding, EnumMapping, EnumType, IntegerType};
 use ctf::{ByteOrder, Field, FieldType, HeaderType};
 
-use super::{Expected, Rng, Synthetic};
+use super::{Expected, Kinds, Rng, Synthetic};
 
 /// Bits of a packet, first to last.
 struct Bits {
@@ -82,6 +82,8 @@ struct Encoder<'r> {
     bits: Bits,
     order: ByteOrder,
     rng: &'r mut Rng,
+    /// Least number of characters in a text, and of elements in a sequence.
+    least: u64,
 }
 
 impl Encoder<'_> {
@@ -97,7 +99,7 @@ impl Encoder<'_> {
             // Lengths and tags are what the field after them says.
             let value = match &field.ty {
                 FieldType::Integer(ty) if field.name.ends_with("_length") => {
-                    let length = self.rng.below(4);
+                    let length = self.least + self.rng.below(4 - self.least);
                     self.integer(ty, length)
                 }
                 FieldType::Sequence {
@@ -120,7 +122,10 @@ impl Encoder<'_> {
                         _ => None,
                     });
                     let label = label.expect("a tag with a label before each variant");
-                    let chosen = choices.iter().find(|choice| choice.name == label).unwrap();
+                    let chosen = choices
+                        .iter()
+                        .find(|choice| format!("_{}", choice.name) == label)
+                        .unwrap();
                     self.bits.align(alignment(&field.ty));
                     Value::Variant {
                         choice: &chosen.name,
@@ -154,7 +159,7 @@ impl Encoder<'_> {
                 }
             }
             FieldType::String { .. } => {
-                let length = self.rng.below(20);
+                let length = self.least + self.rng.below(20);
                 let text = self.text(length, 1);
                 text.iter()
                     .for_each(|byte| self.bits.put((*byte).into(), 8, self.order));
@@ -222,8 +227,8 @@ impl Encoder<'_> {
         if let FieldType::Integer(ty) = element
             && ty.encoding != Encoding::None
         {
-            // Zeros end the text before the end of the array.
-            let text = self.text(length, 0);
+            // Zeros, where there may be some, end the text before the end of the array.
+            let text = self.text(length, self.least);
             text.iter()
                 .for_each(|byte| self.bits.put((*byte).into(), 8, self.order));
             return Value::Text(text.split(|byte| *byte == 0).next().unwrap());
@@ -303,6 +308,7 @@ pub(super) fn packet<'a>(
         bits: packet_header(of, 0, 0, 0),
         order,
         rng,
+        least: u64::from(of.kinds == Kinds::Printable),
     };
     let header_len = encoder.bits.bytes.len();
     let mut expected = Vec::new();

@@ -12,7 +12,8 @@ use super::{Layout, Rng};
 pub(crate) enum Kinds {
     /// All that the model has.
     All,
-    /// Without what babeltrace2 prints in other words: alignments of compound types, several labels.
+    /// Without alignments of compound types, which babeltrace2 prints as fields, and without empty
+    /// texts, for which babeltrace2 2.0.4 prints an earlier text.
     Printable,
 }
 
@@ -50,7 +51,7 @@ impl Generator<'_> {
             3 => FieldType::Enum(self.enumeration(3)),
             4 => FieldType::Array {
                 element: Box::new(self.element(depth - 1)),
-                length: self.rng.below(4) as u32,
+                length: self.length(),
                 align_bits: self.compound_align(),
             },
             5 => {
@@ -70,10 +71,9 @@ impl Generator<'_> {
             _ => {
                 let tag_name = format!("{name}_tag");
                 let tag = self.enumeration(3);
-                let choices = tag
-                    .entries
-                    .iter()
-                    .map(|entry| Field::new(entry.label.clone(), self.choice(depth - 1)))
+                // As tracers do: the labels have the underscore that the writer adds to choices.
+                let choices = (0..3)
+                    .map(|n| Field::new(format!("label{n}"), self.choice(depth - 1)))
                     .collect();
                 fields.push(Field::new(tag_name.clone(), FieldType::Enum(tag)));
                 FieldType::Variant {
@@ -84,6 +84,11 @@ impl Generator<'_> {
             }
         };
         fields.push(Field::new(name, ty));
+    }
+
+    fn length(&mut self) -> u32 {
+        let least = u64::from(self.kinds == Kinds::Printable);
+        (least + self.rng.below(4 - least)) as u32
     }
 
     fn compound_align(&mut self) -> u32 {
@@ -189,7 +194,7 @@ impl Generator<'_> {
         let mut entries = Vec::new();
         let mut next = if container.signed { -3 } else { 0 };
         for n in 0..labels {
-            let label = format!("label{n}");
+            let label = format!("_label{n}");
             let end = next + self.rng.below(3) as i64;
             // Without a value an entry goes on from the one before, or from 0.
             let auto = n > 0 && self.rng.below(2) == 0;

@@ -73,6 +73,7 @@ pub(crate) struct Expected<'a> {
 /// The schema of a made-up trace.
 pub(crate) struct Synthetic {
     pub(crate) layout: Layout,
+    pub(crate) kinds: Kinds,
     pub(crate) trace: TraceClass,
     pub(crate) stream: StreamClass,
     pub(crate) events: Vec<EventClass>,
@@ -126,13 +127,14 @@ impl Synthetic {
                 name: format!("made:up_{id}"),
                 id,
                 stream_id: 3,
-                loglevel: Some(id as i64 - 2),
+                loglevel: Some((id % 15) as i64),
                 model_emf_uri: (id == 1).then(|| "http://example.com/\"\\".to_owned()),
                 fields: generator.fields(5, 3),
             })
             .collect();
         Self {
             layout,
+            kinds,
             trace,
             stream,
             events,
