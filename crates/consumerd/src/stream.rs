@@ -156,7 +156,9 @@ impl Stream {
         before(output)?;
         output.packet(self.key, &lease)?;
         let counters = count(&lease, self.last_number, self.discarded);
-        self.discarded = Some(lease.header().events_discarded.get());
+        // The tracer's count may step back when a writer was preempted while it closed a packet.
+        let discarded = lease.header().events_discarded.get();
+        self.discarded = Some(discarded.max(self.discarded.unwrap_or(0)));
         self.last_number = Some(number);
         lease.release();
         self.totals.add(&counters);
@@ -171,7 +173,7 @@ fn count(lease: &PacketLease<'_>, last_number: Option<u64>, discarded: Option<u6
         events: 0,
         packets: 1,
         bytes: lease.padded_len(),
-        discarded_events: now_discarded.wrapping_sub(discarded.unwrap_or(now_discarded)),
+        discarded_events: now_discarded.saturating_sub(discarded.unwrap_or(now_discarded)),
         lost_packets: match last_number {
             Some(last) => number.saturating_sub(last.saturating_add(1)),
             None => lease.lost_before(),

@@ -14,7 +14,8 @@ use crate::reader::{AttachError, map};
 use crate::ring::{MAX_TRIES, Ring};
 use crate::sync::{Ordering, fence};
 
-/// Why an event was not recorded. All but `Disabled` and `Contended` are counted in the memory.
+/// Why an event was not recorded. [`Writer::reserve`] counts all but `Disabled` and `Contended` in the
+/// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// The buffer is full (discard mode).
@@ -93,6 +94,20 @@ impl Writer {
 
     /// Reserves `len` bytes (event header included) at the time `clock` tells.
     pub fn reserve(&self, len: u64, clock: impl Fn() -> u64) -> Result<Reservation<'_>, Lost> {
+        let reserved = self.try_reserve(len, clock);
+        let ring = &self.ring;
+        let counter = match &reserved {
+            Err(Lost::Full) => ring.lost_full(),
+            Err(Lost::Wrap) => ring.lost_wrap(),
+            Err(Lost::Big) => ring.lost_big(),
+            Ok(_) | Err(Lost::Disabled | Lost::Contended) => return reserved,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        reserved
+    }
+
+    /// As [`Self::reserve`], but counts nothing as lost: for a writer that waits and tries again.
+    pub fn try_reserve(&self, len: u64, clock: impl Fn() -> u64) -> Result<Reservation<'_>, Lost> {
         let ring = &self.ring;
         if ring.record_disabled().load(Ordering::Relaxed) != 0 {
             return Err(Lost::Disabled);
@@ -131,15 +146,12 @@ impl Writer {
         let begin = if end_old { g.next(old) } else { old };
         if begin_new {
             if !ring.slot_is_ready(begin) {
-                ring.lost_wrap().fetch_add(1, Ordering::Relaxed);
                 return Err(Lost::Wrap);
             }
             if g.mode() == BufferMode::Discard && ring.is_full(begin) {
-                ring.lost_full().fetch_add(1, Ordering::Relaxed);
                 return Err(Lost::Full);
             }
             if PACKET_HEADER_BYTES.saturating_add(len) > g.subbuf_size() {
-                ring.lost_big().fetch_add(1, Ordering::Relaxed);
                 return Err(Lost::Big);
             }
         }

@@ -29,8 +29,9 @@ const MAX_INDEXES_UNDER_WAY: usize = 64;
 /// Indexes put into one write.
 const INDEXES_PER_WRITE: usize = 8;
 
-/// What stock relay daemons take as "no limit": with 0 they divide by it.
-const NO_FILE_LIMIT: u64 = 1 << 31;
+/// Stands for "no limit" on the number of files: with 0 stock relay daemons divide by it, and for each
+/// they set some bytes aside.
+const NO_FILE_LIMIT: u64 = 1 << 20;
 
 /// A relay that still has the chunk after that long holds it for somebody else.
 const CHUNK_PATIENCE: Duration = Duration::from_secs(2);
@@ -348,11 +349,9 @@ impl Control {
 
     fn write_out(&mut self) -> anyhow::Result<()> {
         self.indexes_waiting = 0;
-        let bytes = self.client.take_output();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
-                Ok(sent) => rest = &rest[sent..],
+        while !self.client.output().is_empty() {
+            match send(&self.socket, self.client.output(), SendFlags::NOSIGNAL) {
+                Ok(sent) => self.client.written(sent),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => {
                     return Err(io::Error::from(errno)).context("cannot send to the relay daemon");

@@ -1,0 +1,465 @@
+//! Local output, read by babeltrace2 and compared with what was written.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
+use consumer_api::{Notice, Request};
+use ring_buffer::{BufferMode, Wakeup};
+use system_tests::{Trace, check_indexes, eventually, here, isolated};
+
+/// How often each value occurs.
+fn values(trace: &Trace) -> BTreeMap<i64, u32> {
+    let mut values = BTreeMap::new();
+    for event in &trace.events {
+        *values.entry(event.number("value").unwrap()).or_default() += 1;
+    }
+    values
+}
+
+/// Fails unless each stream's values 0, 1, 2 … up to what it wrote are in the trace, once.
+fn assert_complete(directory: &Path, traced: &[&Traced]) -> Result<()> {
+    let trace = Trace::read(directory)?;
+    trace.assert_clean()?;
+    let mut expected = BTreeMap::new();
+    for stream in traced.iter().flat_map(|traced| &traced.streams) {
+        for value in 0..stream.value {
+            *expected.entry(value as i64).or_default() += 1;
+        }
+    }
+    ensure!(
+        values(&trace) == expected,
+        "the values are not those written"
+    );
+    check_indexes(directory)?;
+    Ok(())
+}
+
+#[test]
+fn a_drain_brings_every_event_into_the_files() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust/uid/0/64-bit", SMALL);
+        traced.append_metadata(SMALL_EVENT);
+        traced.add_to(&mut consumer);
+        traced.append_metadata(LARGE_EVENT);
+        for n in 0..400 {
+            for stream in &mut traced.streams {
+                stream.small_blocking();
+                if n % 2 == 0 {
+                    stream.large_blocking();
+                }
+            }
+        }
+        consumer.ask(Request::Drain, &[]);
+        assert_complete(&out, &[&traced])?;
+        let counters = consumer.counters();
+        let indexes = check_indexes(&out)?;
+        assert_eq!(counters.packets, indexes.packets);
+        assert_eq!((counters.discarded_events, counters.lost_packets), (0, 0));
+        let directory = out.join("ust/uid/0/64-bit");
+        let mut bytes = fs::metadata(directory.join("metadata"))?.len();
+        for cpu in 0..2 {
+            bytes += fs::metadata(directory.join(format!("chan_{cpu}")))?.len();
+            assert!(directory.join(format!("index/chan_{cpu}.idx")).is_file());
+        }
+        assert_eq!(counters.bytes, bytes);
+        // A second drain adds one packet a stream, to mark the time; more events follow.
+        for stream in &mut traced.streams {
+            stream.small().unwrap();
+        }
+        consumer.ask(Request::Drain, &[]);
+        consumer.ask(Request::CloseChunk { closed_unix_s: 1 }, &[]);
+        assert_complete(&out, &[&traced])?;
+        assert!(consumer.close());
+        Ok(())
+    });
+}
+
+/// The wakeup pipe alone brings packets out; no timer, no request.
+#[test]
+fn a_full_sub_buffer_is_written_at_once() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        for round in 1..=5 {
+            let target = 33 * round;
+            while traced.streams[0].value < target {
+                traced.streams[0].large_blocking();
+            }
+            eventually("a packet is written", || {
+                let len = fs::metadata(out.join("ust/chan_0"))?.len();
+                Ok((len >= 16384 * round).then_some(()))
+            })?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn timers_close_packets_and_look_for_them() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut switched = Traced::new(1, "switched", SMALL);
+        let polled_shape = Shape {
+            wakeup: Wakeup::ByTimer,
+            ..SMALL
+        };
+        let mut polled = Traced::new(2, "polled", polled_shape);
+        for stream in &mut switched.streams {
+            stream.setup.switch_timer_us = 20_000;
+        }
+        for stream in &mut polled.streams {
+            stream.setup.read_timer_us = 20_000;
+            // A by-timer client never wakes; ours would.
+            let (geometry, identity) = common_attach(stream);
+            let writer = ring_buffer::Writer::attach(stream.memory.fd(), geometry, identity, None);
+            stream.writer = Some(writer?);
+        }
+        for traced in [&mut switched, &mut polled] {
+            traced.append_metadata(SMALL_EVENT);
+            traced.append_metadata(LARGE_EVENT);
+            traced.add_to(&mut consumer);
+        }
+        switched.streams[0].small().unwrap();
+        for _ in 0..33 {
+            polled.streams[1].large().unwrap();
+        }
+        for file in ["switched/chan_0", "polled/chan_1"] {
+            eventually("the timer brings a packet", || {
+                Ok((fs::metadata(out.join(file))?.len() > 0).then_some(()))
+            })?;
+        }
+        Ok(())
+    });
+}
+
+fn common_attach(
+    stream: &common::TracedStream,
+) -> (ring_buffer::Geometry, ring_buffer::StreamIdentity) {
+    let setup = &stream.setup;
+    let geometry =
+        ring_buffer::Geometry::new(setup.subbuf_size, setup.subbuf_count, BufferMode::Discard)
+            .unwrap();
+    let identity = ring_buffer::StreamIdentity {
+        uuid: common::UUID,
+        channel_id: setup.channel_id,
+        cpu: setup.cpu,
+    };
+    (geometry, identity)
+}
+
+#[test]
+fn an_application_that_exits_ends_its_trace() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(4, "ust/pid/app-1-x", SMALL);
+        traced.ends_with_writers = true;
+        traced.append_metadata(SMALL_EVENT);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        for stream in &mut traced.streams {
+            for _ in 0..50 {
+                stream.large_blocking();
+            }
+            // Killed in the middle of an event; what comes after it in the buffer is lost.
+            let writer = stream.writer.take().unwrap();
+            drop(writer.reserve(30, ring_buffer::monotonic_now)?);
+        }
+        let Notice::TraceEnded { trace, counters } = consumer.notice() else {
+            panic!("the trace did not end");
+        };
+        assert_eq!(trace, traced.key);
+        assert!(counters.packets >= 4);
+        assert_complete(&out, &[&traced])?;
+        // A trace that is gone already is no error.
+        consumer.ask(Request::EndTrace { trace }, &[]);
+        assert_eq!(consumer.counters().packets, counters.packets);
+        assert!(consumer.close());
+        Ok(())
+    });
+}
+
+#[test]
+fn limited_files_are_cut_between_packets_and_reused() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "kept", SMALL);
+        let mut wrapped = Traced::new(2, "wrapped", SMALL);
+        traced.streams[0].setup.tracefile_size = 40_000;
+        wrapped.streams[0].setup.tracefile_size = 40_000;
+        wrapped.streams[0].setup.tracefile_count = 3;
+        for traced in [&mut traced, &mut wrapped] {
+            traced.append_metadata(LARGE_EVENT);
+            traced.add_to(&mut consumer);
+            for _ in 0..1000 {
+                traced.streams[0].large_blocking();
+            }
+        }
+        consumer.ask(Request::Drain, &[]);
+        let files = |name: &str| -> Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(out.join(name))? {
+                names.push(entry?.file_name().into_string().unwrap());
+            }
+            names.retain(|name| name.starts_with("chan_0"));
+            names.sort();
+            Ok(names)
+        };
+        assert_eq!(files("wrapped")?, ["chan_0_0", "chan_0_1", "chan_0_2"]);
+        assert!(files("kept")?.len() > 10);
+        for file in files("kept")? {
+            assert!(fs::metadata(out.join("kept").join(file))?.len() <= 40_000);
+        }
+        // The files that were not reused hold everything.
+        assert_complete(&out.join("kept"), &[&traced])?;
+        let rest = Trace::read(&out.join("wrapped"))?;
+        assert_eq!(rest.warnings, Vec::<String>::new());
+        assert_eq!(values(&rest).keys().last(), Some(&999));
+        Ok(())
+    });
+}
+
+#[test]
+fn discarded_events_and_lost_packets_are_counted() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut discard = Traced::new(1, "discard", SMALL);
+        let overwrite_shape = Shape {
+            mode: BufferMode::Overwrite,
+            ..SMALL
+        };
+        let mut overwrite = Traced::new(2, "overwrite", overwrite_shape);
+        let mut dropped = 0;
+        for traced in [&mut discard, &mut overwrite] {
+            traced.append_metadata(LARGE_EVENT);
+            for _ in 0..1000 {
+                dropped += u64::from(traced.streams[0].large().is_err());
+            }
+        }
+        assert!(dropped > 0);
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        discard.add_to(&mut consumer);
+        overwrite.add_to(&mut consumer);
+        consumer.ask(Request::Drain, &[]);
+        let counters = consumer.counters();
+        assert_eq!(counters.discarded_events, dropped);
+        let closed = 1000 / 31;
+        assert_eq!(counters.lost_packets, closed - 3);
+        let trace = Trace::read(&out.join("discard"))?;
+        assert_eq!(trace.discarded, dropped);
+        assert_eq!(trace.warnings, Vec::<String>::new());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
+    isolated(here!(), |world| {
+        let out = world.small_disk("small", 256)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        let mut refused = 0;
+        while refused < 100_000 {
+            refused += u32::from(traced.streams[0].large().is_err());
+        }
+        let Notice::OutputFailed(failure) = consumer.notice() else {
+            panic!("the failure was not told");
+        };
+        assert!(
+            failure.reason.contains("ust/chan_0") && failure.reason.contains("No space left"),
+            "{}",
+            failure.reason
+        );
+        let reason = consumer.try_ask(Request::Drain, &[]).unwrap_err();
+        assert_eq!(reason, failure.reason);
+        let trace = Trace::read(&out)?;
+        assert_eq!(trace.warnings, Vec::<String>::new());
+        check_indexes(&out)?;
+        // Another consumer can have what was not written.
+        let written = trace.events.len() as i64;
+        assert!(!consumer.close());
+        let elsewhere = world.path("elsewhere");
+        fs::create_dir(&elsewhere)?;
+        let mut second = Consumer::start();
+        second.set_up_directory(&elsewhere);
+        for stream in &mut traced.streams {
+            stream.setup.resume = true;
+        }
+        traced.add_to(&mut second);
+        second.ask(Request::Drain, &[]);
+        let rest = Trace::read(&elsewhere)?;
+        assert_eq!(values(&rest).keys().next(), Some(&written));
+        assert_eq!(
+            values(&rest).keys().last(),
+            Some(&(traced.streams[0].value as i64 - 1))
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_killed_consumer_is_replaced_without_gap_or_double() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(SMALL_EVENT);
+        for round in 0..6 {
+            let mut consumer = Consumer::start();
+            consumer.set_up_directory(&out);
+            traced.add_to(&mut consumer);
+            if round == 0 {
+                traced.append_metadata(LARGE_EVENT);
+            }
+            for n in 0..200 + 7 * round {
+                for stream in &mut traced.streams {
+                    stream.large_blocking();
+                }
+                if n == 100 {
+                    consumer.ask(Request::Drain, &[]);
+                }
+            }
+            if round == 5 {
+                consumer.ask(Request::Drain, &[]);
+                assert!(consumer.close());
+            } else {
+                consumer.kill();
+            }
+            for stream in &mut traced.streams {
+                stream.setup.resume = true;
+            }
+        }
+        assert_complete(&out, &[&traced])
+    });
+}
+
+#[test]
+fn the_end_of_the_session_daemon_delivers_what_is_complete() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        for _ in 0..64 {
+            traced.streams[1].large().unwrap();
+        }
+        assert!(consumer.close());
+        let trace = Trace::read(&out)?;
+        trace.assert_clean()?;
+        assert_eq!(trace.events.len(), 62);
+        Ok(())
+    });
+}
+
+#[test]
+fn requests_that_make_no_sense_change_nothing() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        assert!(consumer.try_ask(Request::Drain, &[]).is_err());
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(SMALL_EVENT);
+        let setup = traced.streams[0].setup.clone();
+        let no_trace = consumer.try_ask(Request::AddStream(setup), &[]);
+        assert!(no_trace.unwrap_err().contains("descriptors"));
+        let key = traced.key;
+        assert!(
+            consumer
+                .try_ask(Request::PublishTrace { trace: key }, &[])
+                .is_err()
+        );
+        for path in ["../escape", "/tmp/x", "a//b", ""] {
+            let mut bad = Traced::new(9, path, SMALL);
+            bad.append_metadata(SMALL_EVENT);
+            let setup = consumer_api::TraceSetup {
+                trace: bad.key,
+                path: path.into(),
+                uuid: common::UUID,
+                ends_with_writers: false,
+            };
+            let memfd = rustix::fs::memfd_create("m", rustix::fs::MemfdFlags::CLOEXEC)?;
+            let fds = [std::os::fd::AsFd::as_fd(&memfd)];
+            let error = consumer
+                .try_ask(Request::AddTrace(setup), &fds)
+                .unwrap_err();
+            assert!(error.contains("not usable"), "{error}");
+        }
+        traced.add_to(&mut consumer);
+        traced.streams[0].small().unwrap();
+        consumer.ask(Request::Drain, &[]);
+        assert_complete(&out, &[&traced])
+    });
+}
+
+/// Nothing happens: the process is not scheduled even once.
+#[test]
+fn an_idle_consumer_sleeps() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        for _ in 0..64 {
+            traced.streams[0].large().unwrap();
+        }
+        eventually("the packets are written", || {
+            Ok((fs::metadata(out.join("ust/chan_0"))?.len() == 32768).then_some(()))
+        })?;
+        let switches = || -> Result<u64> {
+            let mut sum = 0;
+            for task in fs::read_dir(format!("/proc/{}/task", consumer.pid()))? {
+                let status = fs::read_to_string(task?.path().join("status"))?;
+                let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
+                for line in counts {
+                    sum += line.rsplit('\t').next().unwrap().parse::<u64>()?;
+                }
+            }
+            Ok(sum)
+        };
+        let mut before = switches()?;
+        // It may still be on its way to sleep when the file has its length.
+        eventually("it sleeps", || {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            let now = switches()?;
+            let still = now == before;
+            before = now;
+            Ok(still.then_some(()))
+        })?;
+        Ok(())
+    });
+}
