@@ -18,6 +18,7 @@ use crate::url::ListenUrl;
 #[command(
     name = "lttng-relayd",
     disable_version_flag = true,
+    args_override_self = true,
     max_term_width = 100
 )]
 #[expect(
