@@ -50,6 +50,11 @@ pub(super) fn read_bits(
     let last = usize::try_from(end.div_ceil(8)).ok()?;
     let bytes = bytes.get(first..last)?;
     let offset = (at % 8) as u32;
+    if offset == 0
+        && let Some(value) = whole(bytes, size_bits, order)
+    {
+        return Some(value);
+    }
     // At most 9 bytes: 64 bits and 7 before them.
     let raw = match order {
         ByteOrder::Little => {
@@ -68,6 +73,22 @@ pub(super) fn read_bits(
     };
     // The mask leaves 64 bits.
     Some((raw & ((1u128 << size_bits) - 1)) as u64)
+}
+
+/// The value of an integer of 8, 16, 32 or 64 bits that is all of `bytes`; nearly all of them are.
+#[inline]
+fn whole(bytes: &[u8], size_bits: u32, order: ByteOrder) -> Option<u64> {
+    let little = match size_bits {
+        8 => return bytes.first().map(|byte| u64::from(*byte)),
+        16 => u64::from(u16::from_le_bytes(bytes.try_into().ok()?)),
+        32 => u64::from(u32::from_le_bytes(bytes.try_into().ok()?)),
+        64 => u64::from_le_bytes(bytes.try_into().ok()?),
+        _ => return None,
+    };
+    Some(match order {
+        ByteOrder::Little => little,
+        ByteOrder::Big => little.swap_bytes() >> (64 - size_bits),
+    })
 }
 
 /// The lowest `size_bits` bits of `raw` as a two's complement number.

@@ -168,7 +168,9 @@ impl<'a> Event<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::later;
+    use super::*;
+    use crate::decode::PacketInfo;
+    use crate::units::Bits;
 
     #[test]
     fn short_time_stamps_go_on_from_the_last_one() {
@@ -179,5 +181,89 @@ mod tests {
         assert_eq!(later(clock, 0x6B69_E1A8, 32), clock + (1 << 32) - 1);
         assert_eq!(later(clock, 5, 27), (clock >> 27 << 27) + (1 << 27) + 5);
         assert_eq!(later(clock, 5, 64), 5);
+    }
+
+    /// A schema by hand, without the writer: short headers, big endian, natural alignment.
+    const BIG_ENDIAN: &str = "
+        typealias integer { size = 8; align = 8; } := u8;
+        typealias integer { size = 16; align = 16; } := u16;
+        typealias integer { size = 32; align = 32; } := u32;
+        typealias integer { size = 64; align = 64; } := u64;
+        trace {
+            byte_order = be;
+            packet.header := struct { u32 magic; u8 uuid[16]; u32 stream_id; };
+            uuid = \"00010203-0405-0607-0809-0a0b0c0d0e0f\";
+        };
+        stream {
+            id = 2;
+            packet.context := struct { u64 timestamp_begin; u16 content_size; u32 packet_size; };
+            event.header := struct { u8 id; u32 timestamp; };
+            event.context := struct { u16 _cpu; };
+        };
+        event {
+            id = 7; stream_id = 2; name = \"x\";
+            fields := struct { u8 _n; u32 _words[ _n ]; string _s; integer { size = 16; align = 16; byte_order = le; } _le; };
+        };";
+
+    #[test]
+    fn a_big_endian_packet_with_natural_alignment_by_hand() {
+        let packet = [
+            "c1fc1fc1 00010203 04050607 08090a0b 0c0d0e0f 00000002", // header; context on 8 bytes
+            "00000001 fffffff0 02e0 0000 00000300",                  // begin, content, packet
+            "07 000000 00000005 1234 0000", // event header, context, up to the 4-byte payload
+            "02 000000 aaaaaaaa bbbbbbbb",  // n, words
+            "6869 00 00 3412", // \"hi\", up to the next even byte, little-endian 0x1234
+            "0000",            // the next header starts on 4 bytes
+            "07 000000 00000004 0001 0000 00 000000 00 00 0100", // no words, empty text
+            "00000000",
+        ]
+        .concat();
+        let digits: Vec<u32> = packet.chars().filter_map(|c| c.to_digit(16)).collect();
+        let packet: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| (pair[0] << 4 | pair[1]) as u8)
+            .collect();
+        let decoder = Decoder::new(BIG_ENDIAN).unwrap();
+
+        let mut cursor = decoder.events(&packet).unwrap();
+        assert_eq!(
+            *cursor.info(),
+            PacketInfo {
+                stream_id: 2,
+                stream_instance_id: None,
+                begin: Some(0x1_FFFF_FFF0),
+                end: None,
+                discarded: None,
+                seq: None,
+                cpu_id: None,
+                content_size: Bits(0x2e0),
+                packet_size: Bits(0x300),
+            }
+        );
+        let unsigned = |value| Value::Unsigned { value, base: 10 };
+        let event = cursor.next_event().unwrap().unwrap();
+        assert_eq!((event.id, event.timestamp), (7, 0x2_0000_0005));
+        let fields = event.fields().unwrap();
+        assert_eq!(
+            fields.context,
+            Value::Struct(vec![("cpu", unsigned(0x1234))])
+        );
+        assert_eq!(
+            fields.payload,
+            Value::Struct(vec![
+                ("n", unsigned(2)),
+                (
+                    "words",
+                    Value::Array(vec![unsigned(0xAAAA_AAAA), unsigned(0xBBBB_BBBB)])
+                ),
+                ("s", Value::Text(b"hi")),
+                ("le", unsigned(0x1234)),
+            ])
+        );
+        // The clock went around 2^32 once more.
+        let event = cursor.next_event().unwrap().unwrap();
+        assert_eq!(event.timestamp, 0x3_0000_0004);
+        assert!(cursor.next_event().unwrap().is_none());
+        assert_eq!(decoder.count_events(&packet).unwrap().events, 2);
     }
 }

@@ -108,26 +108,28 @@ impl EventHeader {
             Self::Compact(order) => {
                 machine.align(8)?;
                 let at = machine.at;
-                match fixed(machine, at, 5, *order)? {
-                    31 => extended(machine, at + 8, *order),
-                    id => {
-                        let stamp = fixed(machine, at + 5, 27, *order)?;
-                        machine.skip(32)?;
-                        Ok((id, Some((stamp, 27))))
-                    }
+                // The extended form is longer, so these bits are there in any case.
+                let short = fixed(machine, at, 32, *order)?;
+                let (id, stamp) = match order {
+                    ByteOrder::Little => (short & 31, short >> 5),
+                    ByteOrder::Big => (short >> 27, short & ((1 << 27) - 1)),
+                };
+                if id == 31 {
+                    return extended(machine, at + 8, *order);
                 }
+                machine.at = at + 32;
+                Ok((id, Some((stamp, 27))))
             }
             Self::Large(order) => {
                 machine.align(8)?;
                 let at = machine.at;
-                match fixed(machine, at, 16, *order)? {
-                    0xFFFF => extended(machine, at + 16, *order),
-                    id => {
-                        let stamp = fixed(machine, at + 16, 32, *order)?;
-                        machine.skip(48)?;
-                        Ok((id, Some((stamp, 32))))
-                    }
+                let id = fixed(machine, at, 16, *order)?;
+                if id == 0xFFFF {
+                    return extended(machine, at + 16, *order);
                 }
+                let stamp = fixed(machine, at + 16, 32, *order)?;
+                machine.at = at + 48;
+                Ok((id, Some((stamp, 32))))
             }
             Self::Other(plan) => {
                 machine.reserve(plan.slots.max(EVENT_NAMES.len()));
@@ -142,6 +144,7 @@ impl EventHeader {
     }
 }
 
+#[inline]
 fn fixed(machine: &Machine<'_>, at: u64, size: u32, order: ByteOrder) -> Result<u64, DecodeError> {
     read_bits(machine.bytes, at, size, order, machine.limit)
         .ok_or_else(|| machine.error(DecodeErrorKind::Overrun))
