@@ -11,6 +11,8 @@ mod bits;
 mod error;
 mod events;
 mod header;
+mod known;
+mod layout;
 mod plan;
 mod run;
 mod trace_file;

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use super::bits::Int;
 use super::error::MetadataError;
-use crate::types::{ByteOrder, EnumMapping, EnumType, Field, FieldType};
+use super::known::{Known, low_bit};
+use super::layout::{alignment, enum_ranges, is_whole_bytes, last_part, selects};
+use crate::types::{ByteOrder, EnumType, Field, FieldType};
 
 /// One step.
 #[derive(Debug, PartialEq)]
@@ -57,113 +59,6 @@ pub(super) struct Range {
 pub(super) struct Plan {
     pub(super) ops: Vec<Op>,
     pub(super) slots: usize,
-}
-
-/// What is certain about a position: `at ≡ rest (mod modulus)`, in bits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Known {
-    modulus: u64,
-    rest: u64,
-}
-
-impl Known {
-    /// Any bit.
-    const NOTHING: Self = Self {
-        modulus: 1,
-        rest: 0,
-    };
-    /// A whole byte.
-    const BYTE: Self = Self {
-        modulus: 8,
-        rest: 0,
-    };
-
-    fn skip(self, bits: u64) -> Self {
-        Self {
-            modulus: self.modulus,
-            rest: self.rest.wrapping_add(bits) % self.modulus,
-        }
-    }
-
-    /// What stays certain after any number of steps of `bits`.
-    fn repeat(self, bits: u64) -> Self {
-        self.weakened(low_bit(bits))
-    }
-
-    fn weakened(self, modulus: u64) -> Self {
-        let modulus = self.modulus.min(modulus);
-        Self {
-            modulus,
-            rest: self.rest % modulus,
-        }
-    }
-
-    /// What is certain when either is.
-    fn either(self, other: Self) -> Self {
-        let mut modulus = self.modulus.min(other.modulus);
-        while self.rest % modulus != other.rest % modulus {
-            modulus /= 2;
-        }
-        self.weakened(modulus)
-    }
-}
-
-/// Alignment of a type in bits: its own or the largest of its members'.
-pub(super) fn alignment(ty: &FieldType) -> u64 {
-    let fields = |fields: &[Field]| {
-        fields
-            .iter()
-            .map(|field| alignment(&field.ty))
-            .max()
-            .unwrap_or(1)
-    };
-    let (own, inner) = match ty {
-        FieldType::Integer(ty) => (ty.align_bits, 1),
-        FieldType::Float(ty) => (ty.align_bits, 1),
-        FieldType::String { .. } => (8, 1),
-        FieldType::Enum(ty) => (ty.container.align_bits, 1),
-        FieldType::Array {
-            element,
-            align_bits,
-            ..
-        }
-        | FieldType::Sequence {
-            element,
-            align_bits,
-            ..
-        } => (*align_bits, alignment(element)),
-        FieldType::Struct {
-            fields: members,
-            align_bits,
-        } => (*align_bits, fields(members)),
-        // The chosen field aligns itself.
-        FieldType::Variant { align_bits, .. } => (*align_bits, 1),
-    };
-    u64::from(own).max(inner)
-}
-
-/// First and last value of each entry of an enumeration, in order.
-pub(super) fn enum_ranges(ty: &EnumType) -> impl Iterator<Item = (&str, i128, i128)> {
-    let mut next = 0;
-    ty.entries.iter().map(move |entry| {
-        let (start, end) = match entry.mapping {
-            EnumMapping::Auto => (next, next),
-            EnumMapping::Range { start, end } => (start.to_i128(), end.to_i128()),
-        };
-        next = end + 1;
-        (entry.label.as_str(), start, end)
-    })
-}
-
-/// Whether the label of a tag selects the choice `name`. Names of choices have lost the underscore
-/// that labels keep.
-pub(super) fn selects(label: &str, name: &str) -> bool {
-    label == name || label.strip_prefix('_') == Some(name)
-}
-
-/// The last part of a name such as `stream.event.context.x`.
-pub(super) fn last_part(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// A field that later fields may refer to.
@@ -450,28 +345,6 @@ impl<'t> Compiler<'t> {
         });
         self.known = end.unwrap_or(Known::NOTHING);
         Ok(())
-    }
-}
-
-/// The largest power of two that divides `bits`, at most 2^16.
-fn low_bit(bits: u64) -> u64 {
-    1 << bits.trailing_zeros().min(16)
-}
-
-/// Whether a value that starts at a whole byte ends at one.
-fn is_whole_bytes(ty: &FieldType) -> bool {
-    let fields = |fields: &[Field]| fields.iter().all(|field| is_whole_bytes(&field.ty));
-    match ty {
-        FieldType::Integer(ty) => ty.size_bits.is_multiple_of(8),
-        FieldType::Enum(ty) => ty.container.size_bits.is_multiple_of(8),
-        FieldType::Float(_) | FieldType::String { .. } => true,
-        FieldType::Array { element, .. } | FieldType::Sequence { element, .. } => {
-            is_whole_bytes(element)
-        }
-        FieldType::Struct {
-            fields: members, ..
-        } => fields(members),
-        FieldType::Variant { choices, .. } => fields(choices),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bits::Int;
 use super::error::{DecodeError, DecodeErrorKind};
-use super::plan::{alignment, enum_ranges, last_part, selects};
+use super::layout::{alignment, enum_ranges, last_part, selects};
 use super::run::Machine;
 use crate::types::{ByteOrder, Encoding, EnumType, Field, FieldType, FloatType};
 
