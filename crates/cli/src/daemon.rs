@@ -56,13 +56,10 @@ impl Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        let code = error.code();
-        let detail = if code == ErrorCode::KERNEL_UNAVAILABLE {
-            "the kernel domain comes with a later version of lttng-rs".into()
-        } else {
-            error.to_string()
-        };
-        Self { code, detail }
+        Self {
+            code: error.code(),
+            detail: error.to_string(),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn text(code: ErrorCode) -> &'static str {
         ErrorCode::UST_CHANNEL_EXISTS => "UST channel already exist",
         ErrorCode::UST_CHANNEL_FAILED => "UST create channel failed",
         ErrorCode::UST_CHANNEL_NOT_FOUND => "UST channel not found",
+        ErrorCode::UST_CHANNEL_DISABLE_FAILED => "Disable UST channel failed",
         ErrorCode::UST_ENABLE_FAILED => "Enable UST event failed",
         ErrorCode::UST_DISABLE_FAILED => "Disable UST event failed",
         ErrorCode::UST_START_FAILED => "Starting UST trace failed",

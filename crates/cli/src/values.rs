@@ -30,6 +30,11 @@ pub(crate) fn duration_us(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// A count: decimal, `0x` or `0` octal. Upstream reads `8k` as 8, which nobody means: it is refused here.
+pub(crate) fn count(text: &str) -> Option<u64> {
+    integer(text)
+}
+
 fn integer(text: &str) -> Option<u64> {
     let (digits, radix) =
         if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -92,6 +97,13 @@ mod tests {
         ] {
             assert_eq!(size(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn counts_have_no_suffix() {
+        assert_eq!(count("8"), Some(8));
+        assert_eq!(count("0x10"), Some(16));
+        assert_eq!(count("8k"), None);
     }
 
     #[test]

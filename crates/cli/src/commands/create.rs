@@ -3,9 +3,9 @@
 use std::path::{Component, Path, PathBuf};
 use std::{env, io};
 
-use control::v1::{CreateSessionRequest, Output};
+use control::v1::{CreateSessionRequest, Output, Session};
 
-use crate::daemon::{Context, Failure};
+use crate::daemon::{Context, refuse};
 use crate::mi::Document;
 use crate::output;
 use crate::render::xml;
@@ -60,37 +60,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         ui.say("The option --no-consumer is obsolete. Use --no-output now.");
         return Ok(Outcome::plain(status::WARNING));
     }
-    no_more(context, &args.extra)?;
-    refuse_later_features(ui, &args)?;
-    check_name(ui, args.name.as_deref())?;
-    let request = CreateSessionRequest {
-        output: destination(
-            ui,
-            &Destination {
-                output: args.output.as_deref(),
-                set_url: args.set_url.as_deref(),
-                control_and_data: (args.ctrl_url.as_deref(), args.data_url.as_deref()),
-                network: args.network.as_deref(),
-                no_output: args.no_output,
-            },
-        )?,
-        name: args.name.unwrap_or_default(),
-        home: home(),
-        count_events: false,
-    };
-    let mut client = match spawn::connect_or_spawn(context).await {
-        Ok(client) => client,
+    let session = match create(args, context).await {
+        Ok(session) => session,
         Err(Exit(status)) => return Ok(Outcome::new(status, document(None))),
     };
-    let answer = match client.create_session(request).await {
-        Ok(answer) => answer.into_inner(),
-        Err(refused) => {
-            let failure = Failure::from(refused);
-            failure.say(ui, failure.text());
-            return Ok(Outcome::new(status::ERROR, document(None)));
-        }
-    };
-    let session = answer.session.unwrap_or_default();
     ui.say(format_args!("Session {} created.", session.name));
     if let Some(output) = output::describe(session.output.as_ref()) {
         ui.say(format_args!("Traces will be output to {output}"));
@@ -103,6 +76,31 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         code = status::ERROR;
     }
     Ok(Outcome::new(code, document(Some(xml::session(&session)))))
+}
+
+async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
+    let ui = &context.ui;
+    no_more(context, &args.extra)?;
+    refuse_later_features(ui, &args)?;
+    check_name(ui, args.name.as_deref())?;
+    let given = Destination {
+        output: args.output.as_deref(),
+        set_url: args.set_url.as_deref(),
+        control_and_data: (args.ctrl_url.as_deref(), args.data_url.as_deref()),
+        network: args.network.as_deref(),
+        no_output: args.no_output,
+    };
+    let request = CreateSessionRequest {
+        output: destination(ui, &given)?,
+        name: args.name.unwrap_or_default(),
+        home: home(),
+        count_events: false,
+    };
+    let mut client = spawn::connect_or_spawn(context).await?;
+    match client.create_session(request).await {
+        Ok(answer) => Ok(answer.into_inner().session.unwrap_or_default()),
+        Err(refused) => Err(refuse(ui, &refused.into())),
+    }
 }
 
 fn document(session: Option<mi::Element>) -> Document {

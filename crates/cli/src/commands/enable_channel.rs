@@ -229,11 +229,11 @@ fn attributes(ui: &Ui, args: &Args) -> Result<(ChannelAttributes, bool), Exit> {
         ..ChannelAttributes::default()
     };
     if let Some(text) = &args.subbuf_size {
-        let size = positive(ui, "--subbuf-size", text)?;
+        let size = positive(ui, "--subbuf-size", text, values::size)?;
         out.subbuf_size = power_of_two(ui, "subbuf size", "--subbuf-size", text, size)?;
     }
     if let Some(text) = &args.num_subbuf {
-        let count = positive(ui, "--num-subbuf", text)?;
+        let count = positive(ui, "--num-subbuf", text, values::count)?;
         out.subbuf_count = power_of_two(ui, "number of subbuffers", "--num-subbuf", text, count)?;
     }
     out.switch_timer_us = timer(ui, "--switch-timer", args.switch_timer.as_deref())?;
@@ -256,7 +256,7 @@ fn attributes(ui: &Ui, args: &Args) -> Result<(ChannelAttributes, bool), Exit> {
     }
     if let Some(text) = &args.tracefile_count {
         out.tracefile_count =
-            values::size(text).ok_or_else(|| wrong_in(ui, "--tracefile-count", text))?;
+            values::count(text).ok_or_else(|| wrong_in(ui, "--tracefile-count", text))?;
         if out.tracefile_count > 0 && out.tracefile_size == 0 {
             return Err(ui.fail(
                 "Missing option --tracefile-size. A file count without a size won't do anything.",
@@ -284,8 +284,8 @@ fn wrong_for(ui: &Ui, option: &str, text: &str) -> Exit {
     ui.fail(format_args!("Wrong value for {option} parameter: {text}"))
 }
 
-fn positive(ui: &Ui, option: &str, text: &str) -> Result<u64, Exit> {
-    values::size(text)
+fn positive(ui: &Ui, option: &str, text: &str, read: fn(&str) -> Option<u64>) -> Result<u64, Exit> {
+    read(text)
         .filter(|value| *value > 0)
         .ok_or_else(|| wrong_in(ui, option, text))
 }

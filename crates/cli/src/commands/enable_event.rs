@@ -45,10 +45,10 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     syscall: bool,
     /// Only events of this log level and of more severe ones
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", overrides_with = "loglevel_only")]
     loglevel: Option<String>,
-    /// Only events of exactly this log level
-    #[arg(long, value_name = "LEVEL")]
+    /// Only events of exactly this log level; of the two options the last one counts
+    #[arg(long, value_name = "LEVEL", overrides_with = "loglevel")]
     loglevel_only: Option<String>,
     /// Only events for which this expression is true, for instance: size > 3 && name == "foo*"
     #[arg(short, long, value_name = "EXPRESSION", allow_hyphen_values = true)]
