@@ -241,15 +241,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Stops recording in a channel.
+    /// Stops recording in a channel; as with upstream, one that is disabled already is no error.
     pub(crate) fn disable_channel(&self, name: &str) -> Change {
-        match self.channel(name) {
-            Some(channel) if !channel.enabled => Err(Refusal::new(
-                ErrorCode::UST_CHANNEL_DISABLE_FAILED,
-                format!("the channel `{name}` is disabled already"),
-            )),
-            _ => self.with_channel(name, |channel| channel.enabled = false),
-        }
+        self.with_channel(name, |channel| channel.enabled = false)
     }
 
     /// Which channel a rule command means: the named one, or the default.
@@ -313,7 +307,7 @@ impl Plan {
         let found = self.require(channel)?;
         if self.started_once {
             return Err(Refusal::new(
-                ErrorCode::UST_CONTEXT_INVALID,
+                ErrorCode::ALREADY_STARTED,
                 format!(
                     "the session was started once: the context `{spelling}` cannot be added any more"
                 ),
