@@ -65,6 +65,11 @@ impl From<CallError> for Failure {
 
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
+        // The daemon's own answers have details; without them the connection broke.
+        if status.details().is_empty() {
+            let detail = format!("the session daemon did not answer: {}", status.message());
+            return Self::local(ErrorCode::NO_SESSION_DAEMON, &detail);
+        }
         CallError::from(status).into()
     }
 }

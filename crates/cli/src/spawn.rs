@@ -25,12 +25,18 @@ pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> 
         }
         Err(_) => {}
     }
-    spawn(context)?;
-    let failure = match context.connect().await {
-        Ok(client) => return Ok(client),
-        Err(failure) => failure,
-    };
-    Err(refuse(ui, &failure))
+    let path = spawn(context)?;
+    match context.connect().await {
+        Ok(client) => Ok(client),
+        Err(failure) => {
+            let exit = refuse(ui, &failure);
+            ui.detail(format_args!(
+                "{} was started: is it the daemon of another LTTng?",
+                path.display()
+            ));
+            Err(exit)
+        }
+    }
 }
 
 /// `--sessiond-path`, else `LTTNG_SESSIOND_PATH`, else the one beside this program, else the installed one.
@@ -49,8 +55,8 @@ fn daemon_path(context: &Context) -> PathBuf {
         .unwrap_or_else(|| INSTALLED.into())
 }
 
-/// Starts it and waits until it serves: with `--daemonize` the first process ends only then.
-fn spawn(context: &Context) -> Result<(), Exit> {
+/// Starts it, waits until it serves, and returns its path: with `--daemonize` the first process ends only then.
+fn spawn(context: &Context) -> Result<PathBuf, Exit> {
     let ui = &context.ui;
     let path = daemon_path(context);
     let problem = |path: &Path| {
@@ -73,7 +79,7 @@ fn spawn(context: &Context) -> Result<(), Exit> {
         .stdin(Stdio::null())
         .status();
     match ended {
-        Ok(ended) if ended.success() => return Ok(()),
+        Ok(ended) if ended.success() => return Ok(path),
         Ok(ended) => match (ended.code(), ended.signal()) {
             (Some(code), _) => ui.error(format_args!(
                 "Session daemon terminated with an error (exit status: {code})"

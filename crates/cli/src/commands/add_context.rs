@@ -12,6 +12,8 @@ use crate::ui::{Exit, Outcome, status};
 use super::domain::{Domain, Domains};
 use super::no_more;
 
+/// Add context fields to be recorded
+///
 /// Adds fields to be recorded with every event of a channel.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

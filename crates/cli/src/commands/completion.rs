@@ -7,6 +7,8 @@ use clap_complete::Shell;
 use crate::app;
 use crate::ui::{Exit, Outcome, status};
 
+/// Print a completion script for a shell
+///
 /// Prints a completion script. For bash: lttng completion bash > ~/.local/share/bash-completion/completions/lttng
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -19,6 +19,8 @@ use super::no_more;
 /// Most bytes of a session name.
 const MAX_NAME_BYTES: usize = 255;
 
+/// Create a recording session
+///
 /// Creates an inactive session, makes it the current one, and starts a session daemon if none runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

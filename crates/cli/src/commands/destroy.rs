@@ -11,6 +11,8 @@ use crate::ui::{Exit, Outcome, status};
 
 use super::{no_more, waiting};
 
+/// Destroy recording sessions
+///
 /// Stops a session if it is active, waits until its data is where it belongs, and forgets it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -11,6 +11,8 @@ use crate::ui::{Exit, Outcome, status};
 use super::domain::{Domain, Tracers};
 use super::{names, no_more};
 
+/// Disable channels
+///
 /// Disables channels: they keep their rules and record nothing until they are enabled again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

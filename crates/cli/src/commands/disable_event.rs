@@ -11,6 +11,8 @@ use crate::ui::{Exit, Outcome, status};
 use super::domain::{Domain, Domains};
 use super::{names, no_more};
 
+/// Disable recording event rules
+///
 /// Disables recording event rules by the names they were made with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -20,6 +20,8 @@ const SUBBUF_COUNT: u64 = 4;
 /// Most bytes of a channel name.
 const MAX_NAME_BYTES: usize = 255;
 
+/// Create or enable a channel
+///
 /// Creates channels, or enables disabled ones. Sizes take the suffixes k, M, G; durations are microseconds or
 /// take us, ms, s, m, h.
 #[derive(Debug, clap::Args)]

@@ -16,6 +16,8 @@ use super::{names, no_more};
 /// The channel that rules go to when none is named.
 const DEFAULT_CHANNEL: &str = "channel0";
 
+/// Create or enable recording event rules
+///
 /// Creates recording event rules, or enables disabled ones. A `*` in a name matches anything; `\*` is a star.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -4,6 +4,8 @@ use crate::app;
 use crate::daemon::Context;
 use crate::ui::{Exit, Outcome, status};
 
+/// Show the help of a command
+///
 /// Shows the help of a command, or of all.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -15,6 +15,8 @@ use crate::ui::{Exit, Outcome, status};
 use super::domain::{Domain, Domains};
 use super::no_more;
 
+/// List recording sessions and instrumentation points
+///
 /// Lists the sessions; with NAME, one session in detail; with -u and no NAME, the tracepoints of the running
 /// applications.
 #[derive(Debug, clap::Args)]

@@ -25,37 +25,21 @@ use crate::ui::{Exit, Outcome};
 /// The commands, in the order of `--list-commands`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Add context fields to be recorded
     AddContext(add_context::Args),
-    /// Print a completion script for a shell
     Completion(completion::Args),
-    /// Create a recording session
     Create(create::Args),
-    /// Destroy recording sessions
     Destroy(destroy::Args),
-    /// Disable channels
     DisableChannel(disable_channel::Args),
-    /// Disable recording event rules
     DisableEvent(disable_event::Args),
-    /// Create or enable a channel
     EnableChannel(enable_channel::Args),
-    /// Create or enable recording event rules
     EnableEvent(enable_event::Args),
-    /// Show the help of a command
     Help(help::Args),
-    /// List recording sessions and instrumentation points
     List(list::Args),
-    /// Record a command: create, enable, start, run, stop and destroy in one go
     Record(record::Args),
-    /// Set the current recording session
     SetSession(set_session::Args),
-    /// Start a recording session
     Start(start::Args),
-    /// Show the status of the current recording session
     Status(status::Args),
-    /// Stop a recording session
     Stop(stop::Args),
-    /// Show version information
     Version(version::Args),
 }
 

@@ -32,9 +32,12 @@ const NOT_EXECUTABLE: u8 = 126;
 /// The channel that everything goes to.
 const CHANNEL: &str = "channel0";
 
+/// Record a command: create, enable, start, run, stop and destroy in one go
+///
 /// Records what a command does: creates a session, enables the events, starts, runs the command, stops,
 /// destroys, and says where the trace is and what it holds. Ends with the command's status.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "lttng record [OPTIONS] -- COMMAND [ARGUMENT]...")]
 pub(crate) struct Args {
     /// Event to record, a name or a pattern with `*`; may be given more than once (default: all)
     #[arg(short, long = "event", value_name = "EVENT")]
@@ -52,7 +55,12 @@ pub(crate) struct Args {
     #[arg(long, visible_alias = "buffers-pid")]
     pid_buffers: bool,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<OsString>,
 }
 
@@ -83,7 +91,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     };
     let mut client = spawn::connect_or_spawn(&quiet_stdout).await?;
     let request = CreateSessionRequest {
-        name: String::new(),
+        name: session_name(program),
         output,
         home: home(),
         count_events: true,
@@ -130,6 +138,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         }
     }
     Ok(Outcome::plain(code))
+}
+
+/// Program and our process id: unlike the daemon's `auto-DATE`, never the same for two runs within a second,
+/// whose traces would end up in one directory.
+fn session_name(program: &OsStr) -> String {
+    let name = Path::new(program)
+        .file_name()
+        .unwrap_or(OsStr::new("command"));
+    let name: String = name.to_string_lossy().chars().take(40).collect();
+    format!("{name}-{}", std::process::id())
 }
 
 fn refuse(ui: &Ui, what: &str, failure: &Failure) -> Exit {

@@ -8,6 +8,8 @@ use crate::mi::{Document, Element};
 use crate::render::xml;
 use crate::ui::{Exit, Outcome, status};
 
+/// Set the current recording session
+///
 /// Makes a session the current one: the commands that name no session mean it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -11,6 +11,8 @@ use crate::ui::{Exit, Outcome, status};
 
 use super::no_more;
 
+/// Start a recording session
+///
 /// Starts tracing. A session can be stopped and started again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

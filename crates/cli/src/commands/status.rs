@@ -6,6 +6,8 @@ use crate::ui::{Exit, Outcome, status};
 
 use super::list;
 
+/// Show the status of the current recording session
+///
 /// Shows the current session, as `lttng list NAME` does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -11,6 +11,8 @@ use crate::ui::{Exit, Outcome, status};
 
 use super::{no_more, waiting};
 
+/// Stop a recording session
+///
 /// Stops tracing and waits until the data is where it belongs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -16,6 +16,8 @@ const WEB_SITE: &str = "https://lttng.org";
 const LICENSE: &str =
     "lttng-rs is free software and under the MIT license or the Apache license 2.0";
 
+/// Show version information
+///
 /// Shows version, web site and licence.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

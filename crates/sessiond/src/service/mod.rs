@@ -93,7 +93,13 @@ fn check_domain(domain: i32) -> Result<(), Status> {
         Ok(Domain::Ust) => Ok(()),
         Ok(Domain::Kernel) => {
             let message = "the kernel domain is not there yet; use the user space domain (-u)";
-            Err(status(ErrorCode::KERNEL_UNAVAILABLE, message))
+            // Upstream's codes: without root there is no kernel domain in any case.
+            let code = if rustix::process::geteuid().is_root() {
+                ErrorCode::KERNEL_UNAVAILABLE
+            } else {
+                ErrorCode::NEED_ROOT_SESSION_DAEMON
+            };
+            Err(status(code, message))
         }
         _ => Err(status(
             ErrorCode::UNKNOWN_DOMAIN,
