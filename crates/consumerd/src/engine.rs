@@ -129,7 +129,8 @@ impl Engine {
             return Err(refused("the output is set up already"));
         }
         let output = output::open(&setup.output, fds).map_err(OutputError::Refused)?;
-        let session = Session::new(output, self.totals.clone(), &mut self.poller)
+        let totals = self.totals.clone();
+        let session = Session::new(output, setup.count_events, totals, &mut self.poller)
             .context("cannot wait for the output")
             .map_err(OutputError::Refused)?;
         tracing::info!("consumer of session {}", setup.session_name);

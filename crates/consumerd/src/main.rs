@@ -11,6 +11,7 @@
 mod control;
 mod counters;
 mod engine;
+mod event_count;
 mod metadata;
 mod output;
 mod poller;

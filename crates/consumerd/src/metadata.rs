@@ -27,10 +27,23 @@ impl MetadataSource {
         }
     }
 
-    /// The packets of the new text, none if there is none: one `fstat` then.
+    /// The text that was delivered before this source was made.
+    pub(crate) fn earlier_text(&self) -> io::Result<Vec<u8>> {
+        self.read(0, self.delivered)
+    }
+
+    /// The packets that carry this text.
+    pub(crate) fn packets<'t>(
+        &self,
+        text: &'t [u8],
+    ) -> impl Iterator<Item = MetadataPacket> + use<'t> {
+        self.packetizer.packets(text)
+    }
+
+    /// The new text, nothing if there is none: one `fstat` then.
     ///
     /// Every call gives what came since the last one; the caller must deliver it.
-    pub(crate) fn take(&mut self) -> io::Result<Vec<MetadataPacket>> {
+    pub(crate) fn take(&mut self) -> io::Result<Vec<u8>> {
         let size = rustix::fs::fstat(&self.text)?.st_size as u64;
         if size > MAX_TEXT_BYTES {
             return Err(io::Error::other(format!(
@@ -40,10 +53,16 @@ impl MetadataSource {
         if size <= self.delivered {
             return Ok(Vec::new());
         }
-        let mut text = vec![0; (size - self.delivered) as usize];
+        let text = self.read(self.delivered, size)?;
+        self.delivered += text.len() as u64;
+        Ok(text)
+    }
+
+    fn read(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let mut text = vec![0; (to - from) as usize];
         let mut got = 0;
         while got < text.len() {
-            match rustix::io::pread(&self.text, &mut text[got..], self.delivered + got as u64) {
+            match rustix::io::pread(&self.text, &mut text[got..], from + got as u64) {
                 Ok(0) => break,
                 Ok(more) => got += more,
                 Err(rustix::io::Errno::INTR) => {}
@@ -51,8 +70,7 @@ impl MetadataSource {
             }
         }
         text.truncate(got);
-        self.delivered += got as u64;
-        Ok(self.packetizer.packets(&text).collect())
+        Ok(text)
     }
 }
 
@@ -73,7 +91,8 @@ mod tests {
         let texts = ["/* CTF 1.8 */\n", "trace {};\n", &"x".repeat(10_000)];
         for text in texts {
             file.write_all(text.as_bytes()).unwrap();
-            for packet in source.take().unwrap() {
+            let new = source.take().unwrap();
+            for packet in source.packets(&new) {
                 stored.extend_from_slice(&packet.bytes);
                 stored.resize(stored.len() + packet.padding, 0);
             }

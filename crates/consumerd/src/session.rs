@@ -51,6 +51,7 @@ pub(crate) struct Session {
     ready: VecDeque<StreamKey>,
     timers: Timers,
     totals: Arc<Totals>,
+    count_events: bool,
 }
 
 /// A request that cannot be carried out, without harm to the rest.
@@ -61,6 +62,7 @@ fn refused(error: impl Into<anyhow::Error>) -> OutputError {
 impl Session {
     pub(crate) fn new(
         output: Box<dyn Output>,
+        count_events: bool,
         totals: Arc<Totals>,
         poller: &mut Poller,
     ) -> std::io::Result<Self> {
@@ -77,6 +79,7 @@ impl Session {
             ready: VecDeque::new(),
             timers: Timers::default(),
             totals,
+            count_events,
         })
     }
 
@@ -95,7 +98,8 @@ impl Session {
         }
         let delivered = self.output.add_trace(&setup)?;
         let metadata = MetadataSource::new(text, setup.uuid, delivered);
-        self.traces.insert(setup.trace, Trace::new(setup, metadata));
+        let trace = Trace::new(setup, metadata, self.count_events);
+        self.traces.insert(trace.setup.trace, trace);
         Ok(())
     }
 
@@ -227,7 +231,7 @@ impl Session {
             let mut delivered = 0;
             while delivered < PACKETS_PER_TURN {
                 // A writer that has to finish an event wakes us when it has.
-                let Progress::Delivered(_) = self.deliver(key, Writers::Alive)? else {
+                let Progress::Delivered = self.deliver(key, Writers::Alive)? else {
                     break;
                 };
                 delivered += 1;
@@ -247,15 +251,7 @@ impl Session {
         let Some(trace) = trace.filter(|trace| trace.published) else {
             return Ok(Progress::Nothing);
         };
-        let totals = &self.totals;
-        // What the packet needs to be understood was in the text before the packet was closed.
-        let progress = stream.deliver(writers, &mut *self.output, |output| {
-            trace.deliver_metadata(output, totals)
-        })?;
-        if let Progress::Delivered(counters) = &progress {
-            trace.count(counters);
-        }
-        Ok(progress)
+        stream.deliver(writers, trace, &mut *self.output, &self.totals)
     }
 
     /// Delivers what a stream has now, and not what writers add meanwhile.
@@ -268,7 +264,7 @@ impl Session {
         let mut last = Progress::Nothing;
         for _ in 0..pending {
             last = self.deliver(key, writers)?;
-            if !matches!(last, Progress::Delivered(_)) {
+            if !matches!(last, Progress::Delivered) {
                 break;
             }
         }

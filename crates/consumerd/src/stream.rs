@@ -9,9 +9,10 @@ use ring_buffer::{
     BufferMode, Geometry, Next, PacketLease, ReadError, Reader, StreamIdentity, monotonic_now,
 };
 
-use crate::counters::ChannelTotals;
+use crate::counters::{ChannelTotals, Totals};
 use crate::output::{Output, OutputError, Stored};
 use crate::poller::Token;
+use crate::trace::Trace;
 
 /// A stream and all that belongs to it here.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(crate) enum Writers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// A packet is gone from the buffer; there may be more.
-    Delivered(Counters),
+    Delivered,
     /// A writer has to finish first.
     NotReady,
     /// Nothing is there.
@@ -118,12 +119,14 @@ impl Stream {
         self.reader.pending() + 1
     }
 
-    /// Brings one packet to the output, after what `before` sends.
+    /// Brings one packet to the output, after the metadata that it may need: the text was there before
+    /// the packet was closed.
     pub(crate) fn deliver(
         &mut self,
         writers: Writers,
+        trace: &mut Trace,
         output: &mut dyn Output,
-        before: impl FnOnce(&mut dyn Output) -> Result<(), OutputError>,
+        totals: &Totals,
     ) -> Result<Progress, OutputError> {
         if self.broken {
             return Ok(Progress::Nothing);
@@ -138,7 +141,7 @@ impl Stream {
             Ok(Next::Empty) => return Ok(Progress::Nothing),
             Err(error @ ReadError::BadPacket { .. }) => {
                 tracing::warn!("stream {}: {error}; it is lost", self.name);
-                return Ok(Progress::Delivered(Counters::default()));
+                return Ok(Progress::Delivered);
             }
             Err(error @ ReadError::BadPositions { .. }) => {
                 tracing::error!("stream {}: {error}; it ends here", self.name);
@@ -151,18 +154,22 @@ impl Stream {
         if self.last_number.is_some_and(|last| number <= last) {
             // The predecessor delivered it, and died before it could say so.
             lease.release();
-            return Ok(Progress::Delivered(Counters::default()));
+            return Ok(Progress::Delivered);
         }
-        before(output)?;
+        trace.deliver_metadata(output, totals)?;
         output.packet(self.key, &lease)?;
-        let counters = count(&lease, self.last_number, self.discarded);
+        let counters = Counters {
+            events: trace.events_in(&lease),
+            ..count(&lease, self.last_number, self.discarded)
+        };
+        trace.count(&counters);
         // The tracer's count may step back when a writer was preempted while it closed a packet.
         let discarded = lease.header().events_discarded.get();
         self.discarded = Some(discarded.max(self.discarded.unwrap_or(0)));
         self.last_number = Some(number);
         lease.release();
         self.totals.add(&counters);
-        Ok(Progress::Delivered(counters))
+        Ok(Progress::Delivered)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use consumer_api::{Counters, StreamKey, TraceSetup};
 
+use ring_buffer::PacketLease;
+
 use crate::counters::{Totals, add};
+use crate::event_count::EventCounter;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 
@@ -15,16 +18,23 @@ pub(crate) struct Trace {
     /// Packets may go out: the output knows the metadata stream.
     pub(crate) published: bool,
     counters: Counters,
+    events: Option<EventCounter>,
 }
 
 impl Trace {
-    pub(crate) fn new(setup: TraceSetup, metadata: MetadataSource) -> Self {
+    pub(crate) fn new(setup: TraceSetup, metadata: MetadataSource, count_events: bool) -> Self {
+        let events = count_events.then(|| {
+            let mut events = EventCounter::default();
+            events.add_metadata(&metadata.earlier_text().unwrap_or_default());
+            events
+        });
         Self {
             setup,
             metadata,
             streams: Vec::new(),
             published: false,
             counters: Counters::default(),
+            events,
         }
     }
 
@@ -34,17 +44,30 @@ impl Trace {
         output: &mut dyn Output,
         totals: &Totals,
     ) -> Result<(), OutputError> {
-        let packets = self.metadata.take().map_err(|error| {
+        let text = self.metadata.take().map_err(|error| {
             let error = anyhow::Error::from(error).context("cannot read the metadata");
             OutputError::Broken(error)
         })?;
-        for packet in packets {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if let Some(events) = &mut self.events {
+            events.add_metadata(&text);
+        }
+        for packet in self.metadata.packets(&text) {
             output.metadata(self.setup.trace, &packet)?;
             let bytes = (packet.bytes.len() + packet.padding) as u64;
             totals.add_metadata(bytes);
             self.counters.bytes += bytes;
         }
         Ok(())
+    }
+
+    /// Number of events in a packet, if they are to be counted.
+    pub(crate) fn events_in(&mut self, packet: &PacketLease<'_>) -> u64 {
+        self.events
+            .as_mut()
+            .map_or(0, |events| events.count(packet))
     }
 
     /// Counts what was delivered of its streams.

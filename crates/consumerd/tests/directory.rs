@@ -45,6 +45,7 @@ fn a_drain_brings_every_event_into_the_files() {
         let out = world.path("trace");
         fs::create_dir(&out)?;
         let mut consumer = Consumer::start();
+        consumer.count_events = true;
         consumer.set_up_directory(&out);
         let mut traced = Traced::new(1, "ust/uid/0/64-bit", SMALL);
         traced.append_metadata(SMALL_EVENT);
@@ -62,6 +63,8 @@ fn a_drain_brings_every_event_into_the_files() {
         assert_complete(&out, &[&traced])?;
         let counters = consumer.counters();
         let indexes = check_indexes(&out)?;
+        let written: u64 = traced.streams.iter().map(|stream| stream.value).sum();
+        assert_eq!(counters.events, written);
         assert_eq!(counters.packets, indexes.packets);
         assert_eq!((counters.discarded_events, counters.lost_packets), (0, 0));
         let directory = out.join("ust/uid/0/64-bit");

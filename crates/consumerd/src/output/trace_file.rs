@@ -58,6 +58,8 @@ pub(crate) struct TraceFile {
     number: u64,
     data: Appended,
     index: Appended,
+    /// Bytes of one index record; kept to save an allocation for each packet.
+    record: Vec<u8>,
 }
 
 impl Place {
@@ -83,6 +85,7 @@ impl TraceFile {
             number: 0,
             data,
             index,
+            record: Vec::new(),
         })
     }
 
@@ -118,6 +121,7 @@ impl TraceFile {
             number,
             data: found.data,
             index: found.index,
+            record: Vec::new(),
         };
         Ok((file, stored))
     }
@@ -128,14 +132,14 @@ impl TraceFile {
         if self.limits.size != 0 && self.data.len != 0 && self.data.len + len > self.limits.size {
             self.next_files()?;
         }
-        let record = index_record(packet.header(), self.data.len);
-        let mut bytes = Vec::with_capacity(IndexVersion::V1_1.record_len());
-        record.encode(IndexVersion::V1_1, &mut bytes);
+        self.record.clear();
+        index_record(packet.header(), self.data.len).encode(IndexVersion::V1_1, &mut self.record);
 
         let data = packet.write_all(&self.data.fd, &[], Padding::Write);
         self.data.appended(len, data, &self.place)?;
-        let index = write_all(self.index.fd.as_fd(), &bytes);
-        let result = self.index.appended(bytes.len() as u64, index, &self.place);
+        let index = write_all(self.index.fd.as_fd(), &self.record);
+        let len_of_record = self.record.len() as u64;
+        let result = self.index.appended(len_of_record, index, &self.place);
         if result.is_err() {
             self.data.cut_back(len);
         }

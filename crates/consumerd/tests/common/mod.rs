@@ -33,6 +33,7 @@ pub(crate) struct Consumer {
     socket: Option<OwnedFd>,
     child: Child,
     next: u64,
+    pub(crate) count_events: bool,
     /// What it said by itself, in order.
     pub(crate) notices: Vec<Notice>,
 }
@@ -55,6 +56,7 @@ impl Consumer {
             socket: Some(near),
             child,
             next: 0,
+            count_events: false,
             notices: Vec::new(),
         }
     }
@@ -132,7 +134,7 @@ impl Consumer {
         let setup = SessionSetup {
             session_name: "test".into(),
             output,
-            count_events: false,
+            count_events: self.count_events,
         };
         self.ask(Request::Setup(setup), fds);
         let chunk = ChunkSetup {
