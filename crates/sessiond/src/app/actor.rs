@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::UnixStream;
 use tracing::{debug, warn};
@@ -79,6 +80,8 @@ impl Actor<'_> {
             let mail = std::mem::take(&mut *lock(&self.app.mailbox));
             for (_, (session, waiting)) in mail.sessions {
                 self.follow(&session).await?;
+                // It has answered.
+                self.app.silent.store(false, Ordering::Relaxed);
                 for waiter in waiting {
                     let _ = waiter.send(());
                 }

@@ -13,11 +13,14 @@ mod reconcile;
 mod tracepoints;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 use ust::Registration;
 
@@ -28,11 +31,11 @@ pub(crate) use channel::SharedFd;
 pub(crate) use listener::listen;
 pub(crate) use tracepoints::ListedEvent;
 
-/// How often a waiting command looks whether an application that does not answer was stopped.
+/// How often a waiting command looks whether the applications that have not answered were stopped.
 const STATE_CHECK: Duration = Duration::from_millis(50);
-/// How long a command waits for an application that runs but does not answer. It goes on with the
-/// others then; the application does what is asked once it answers again.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long after the last answer a command waits for further ones. It goes on without the silent
+/// applications then; they do what is asked once they answer again.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Who the application is, from its registration and its socket's credentials.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub(crate) struct App {
     pub identity: AppIdentity,
     mailbox: Mutex<Mailbox>,
     wake: Notify,
+    /// A command has waited for it in vain, and it has not answered since.
+    silent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +83,7 @@ impl App {
             identity,
             mailbox: Mutex::default(),
             wake: Notify::new(),
+            silent: AtomicBool::new(false),
         }
     }
 
@@ -114,27 +120,21 @@ impl App {
         receiver
     }
 
-    /// Waits for an answer, but not for an application that is stopped (a signal, a debugger), and not
-    /// beyond the deadline. `None`: it did not answer in time, or is gone.
-    pub(crate) async fn patiently<T>(
-        &self,
-        mut answer: oneshot::Receiver<T>,
-        deadline: Instant,
-    ) -> Option<T> {
-        loop {
-            let until = deadline.min(Instant::now() + STATE_CHECK);
-            match timeout_at(until, &mut answer).await {
-                Ok(answer) => return answer.ok(),
-                Err(_) if Instant::now() >= deadline || self.is_stopped() => {
-                    warn!(
-                        "application {} (pid {}) does not answer; not waiting for it",
-                        self.identity.registration.name, self.identity.pid
-                    );
-                    return None;
-                }
-                Err(_) => {}
-            }
+    fn mark_silent(&self) {
+        if !self.silent.swap(true, Ordering::Relaxed) {
+            let AppIdentity {
+                pid, registration, ..
+            } = &self.identity;
+            warn!(
+                "application {} (pid {pid}) does not answer; not waiting for it",
+                registration.name
+            );
         }
+    }
+
+    /// Whether there is no use in waiting for it.
+    fn cannot_answer(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) || self.is_stopped()
     }
 
     /// Whether the process is stopped or a zombie, so that it cannot answer.
@@ -184,18 +184,42 @@ impl Apps {
         self.wait(told.collect()).await;
     }
 
-    /// Waits for many at once; the answers come in the order of the applications.
+    /// Waits for many at once; the answers come in the order of the applications. Does not wait for one
+    /// that is stopped (a signal, a debugger) or silent.
     pub(crate) async fn wait<T>(
         &self,
         asked: Vec<(oneshot::Receiver<T>, Arc<App>)>,
     ) -> Vec<(Arc<App>, Option<T>)> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut answers = Vec::with_capacity(asked.len());
-        for (answer, app) in asked {
-            // One after the other, but all are at work: the slowest decides.
-            let answer = app.patiently(answer, deadline).await;
-            answers.push((app, answer));
+        let (answers, apps): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let mut results: Vec<Option<Option<T>>> = answers.iter().map(|_| None).collect();
+        let numbered = answers.into_iter().enumerate();
+        let mut pending: FuturesUnordered<_> = numbered
+            .map(|(at, answer)| async move { (at, answer.await.ok()) })
+            .collect();
+        let mut last_answer = Instant::now();
+        loop {
+            match timeout(STATE_CHECK, pending.next()).await {
+                Ok(Some((at, answer))) => {
+                    results[at] = Some(answer);
+                    last_answer = Instant::now();
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    let missing = || {
+                        apps.iter()
+                            .zip(&results)
+                            .filter(|(_, result)| result.is_none())
+                    };
+                    let hopeless = missing().all(|(app, _)| app.cannot_answer());
+                    if hopeless || last_answer.elapsed() >= GRACE {
+                        missing().for_each(|(app, _)| app.mark_silent());
+                        break;
+                    }
+                }
+            }
         }
-        answers
+        apps.into_iter()
+            .zip(results.into_iter().map(Option::flatten))
+            .collect()
     }
 }

@@ -127,7 +127,8 @@ fn check(attributes: &Attributes) -> Result<(), Refusal> {
     } else {
         BufferMode::Discard
     };
-    let geometry = Geometry::new(attributes.subbuf_size, attributes.subbuf_count, mode)
+    check_memory(attributes)?;
+    Geometry::new(attributes.subbuf_size, attributes.subbuf_count, mode)
         .map_err(|error| invalid(error.to_string()))?;
     for (timer, value) in [
         ("switch", attributes.switch_timer_us),
@@ -153,11 +154,14 @@ fn check(attributes: &Attributes) -> Result<(), Refusal> {
             attributes.tracefile_size, attributes.subbuf_size
         )));
     }
-    check_memory(geometry.file_size())
+    Ok(())
 }
 
 /// Buffers that do not fit the memory of the machine are refused before anything is made.
-fn check_memory(stream_bytes: u64) -> Result<(), Refusal> {
+fn check_memory(attributes: &Attributes) -> Result<(), Refusal> {
+    let stream_bytes = attributes
+        .subbuf_size
+        .saturating_mul(attributes.subbuf_count);
     let cpus = u64::from(ring_buffer::possible_cpus().unwrap_or(1));
     let wanted = stream_bytes.saturating_mul(cpus);
     match available_memory() {

@@ -3,8 +3,8 @@
 //! Applications that share a trace (per-UID buffers) get the same id for the same event. "The same" is: name,
 //! log level, model and all fields with their types. No I/O: new text is returned to the caller.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
 use ctf::metadata::{EventClass, HeaderType, StreamClass};
@@ -27,6 +27,9 @@ pub(crate) enum RegistryError {
     /// Another application of the same trace announced other context fields for the channel.
     #[error("the context fields of the channel differ from those of other applications")]
     ContextMismatch,
+    /// No reader could tell them apart, and the whole trace would be unreadable.
+    #[error("two fields are called `{0}`")]
+    DuplicateField(String),
     /// Not one of the trace's channels.
     #[error("unknown channel {0}")]
     UnknownChannel(u32),
@@ -118,6 +121,7 @@ impl TraceRegistry {
         channel: u32,
         event: AnnouncedEvent,
     ) -> Result<Registered<u32>, RegistryError> {
+        check_names(&event.fields)?;
         let identity = self.identity(&event);
         let registry = self.channel(channel)?;
         if let Some(&id) = registry.events.get(&identity) {
@@ -195,6 +199,17 @@ impl TraceRegistry {
     }
 }
 
+fn check_names(fields: &[Field]) -> Result<(), RegistryError> {
+    let mut seen = HashSet::with_capacity(fields.len());
+    match fields
+        .iter()
+        .find(|field| !seen.insert(field.name.as_str()))
+    {
+        Some(field) => Err(RegistryError::DuplicateField(field.name.clone())),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ctf::types::{FieldType, IntegerType};
@@ -219,6 +234,14 @@ mod tests {
         assert_eq!((first.id, again.id), (0, 0));
         assert!(first.text.contains("a:b") && again.text.is_empty());
         assert_eq!(trace.add_event(0, event("a:b", 64)).unwrap().id, 1);
+    }
+
+    #[test]
+    fn an_event_that_would_spoil_the_trace_is_refused() {
+        let mut twice = event("a:b", 32);
+        twice.fields.push(twice.fields[0].clone());
+        let refused = TraceRegistry::new(1).add_event(0, twice);
+        assert_eq!(refused, Err(RegistryError::DuplicateField("x".into())));
     }
 
     #[test]
