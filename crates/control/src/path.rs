@@ -10,12 +10,25 @@ pub const CONTROL_SOCKET: &str = "control.sock";
 /// Run directory of the root session daemon.
 const SYSTEM_RUN_DIRECTORY: &str = "/var/run/lttng";
 
-/// Home directory for LTTng's files: `LTTNG_HOME`, else `HOME`. An empty `LTTNG_HOME` is taken literally, as
-/// upstream does.
+/// Home directory for LTTng's files: `LTTNG_HOME`, else `HOME`, else the one in `/etc/passwd`. An empty
+/// `LTTNG_HOME` is taken literally, as upstream does.
 pub fn home_directory() -> Option<PathBuf> {
     env::var_os("LTTNG_HOME")
         .or_else(|| env::var_os("HOME"))
         .map(PathBuf::from)
+        .or_else(|| {
+            let users = std::fs::read_to_string("/etc/passwd").ok()?;
+            home_of(&users, rustix::process::getuid().as_raw())
+        })
+}
+
+/// The home directory of a user in the text of `/etc/passwd`.
+fn home_of(users: &str, uid: u32) -> Option<PathBuf> {
+    users.lines().find_map(|line| {
+        let mut parts = line.split(':').skip(2);
+        let this = parts.next()?.parse() == Ok(uid);
+        this.then(|| parts.nth(2).map(PathBuf::from)).flatten()
+    })
 }
 
 /// The run directory of a session daemon that runs as this process's user.
@@ -96,6 +109,14 @@ mod tests {
     fn root_is_in_the_group_file() {
         assert_eq!(group_id("root"), Some(0));
         assert_eq!(group_id("no-such-group-name"), None);
+    }
+
+    #[test]
+    fn the_password_file_has_homes() {
+        let users = "root:x:0:0:root:/root:/bin/sh\n\nbad\nme:x:1000:1000::/home/me:/bin/sh\n";
+        assert_eq!(home_of(users, 1000), Some(PathBuf::from("/home/me")));
+        assert_eq!(home_of(users, 0), Some(PathBuf::from("/root")));
+        assert_eq!(home_of(users, 5), None);
     }
 
     #[test]

@@ -10,77 +10,16 @@
 //! A host is resolved here: the daemon and everybody who lists the session see the address. Source: the
 //! relay protocol facts, section 7.1, and the command line facts, section 6.
 
+mod error;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
 use control::v1::{NoOutput, Output, RelayOutput, output::Kind};
 
+pub(crate) use error::UrlError;
+
 const DEFAULT_CONTROL_PORT: u16 = 5342;
 const DEFAULT_DATA_PORT: u16 = 5343;
-
-/// What is wrong with a URL, in upstream's words where there are some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum UrlError {
-    UnknownProtocol(String),
-    RelativePath,
-    NoHost,
-    OpenBracket(String),
-    Port(String),
-    Trailing(String),
-    Unresolvable(String, Family),
-    /// Ports that are equal, or a sub-directory that leaves its parent.
-    Refused(&'static str),
-    /// A single-stream URL, or another one that is valid but not here.
-    Misplaced,
-    DataUrlDiffers,
-    HostsDiffer,
-    /// The network option has one port or three.
-    NetworkPorts(String),
-}
-
-impl UrlError {
-    /// The first line of the message, if there is one besides the general ones.
-    pub(crate) fn reason(&self) -> Option<String> {
-        Some(match self {
-            Self::UnknownProtocol(url) => format!("URI parse unknown protocol {url}"),
-            Self::RelativePath => "Missing destination full path.".into(),
-            Self::NoHost => "No address or hostname detected.".into(),
-            Self::OpenBracket(rest) => format!("Broken IPv6 address {rest}"),
-            Self::Port(port) => format!("Invalid port number {port}"),
-            Self::Trailing(rest) => format!("Trailing characters not recognized: {rest}"),
-            Self::Unresolvable(host, family) => {
-                let number = match family {
-                    Family::V6 => 10,
-                    Family::V4 | Family::Any => 2,
-                };
-                format!("URI parse bad hostname {host} for af {number}")
-            }
-            Self::Refused(_) => "Invalid parameter".into(),
-            Self::Misplaced => return None,
-            Self::DataUrlDiffers => {
-                "Control URL uses the net:// protocol and the data URL is different. Not allowed."
-                    .into()
-            }
-            Self::HostsDiffer => "Control and data destination mismatch".into(),
-            Self::NetworkPorts(text) => {
-                format!(
-                    "Invalid network destination {text}: use HOST or HOST:DATA_PORT:CONTROL_PORT"
-                )
-            }
-        })
-    }
-
-    /// Whether the URL itself could not be read.
-    pub(crate) fn is_syntax(&self) -> bool {
-        !matches!(
-            self,
-            Self::Refused(_)
-                | Self::Misplaced
-                | Self::DataUrlDiffers
-                | Self::HostsDiffer
-                | Self::NetworkPorts(_)
-        )
-    }
-}
 
 /// Addresses that a protocol allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
