@@ -108,6 +108,9 @@ pub struct Session {
     /// State of the output.
     #[prost(message, optional, tag = "7")]
     pub output_state: ::core::option::Option<OutputState>,
+    /// As set by SetNetwork, or implied by the output.
+    #[prost(message, optional, tag = "8")]
+    pub network: ::core::option::Option<NetworkAttributes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutputState {
@@ -197,6 +200,115 @@ pub struct Counters {
     #[prost(uint64, tag = "5")]
     pub lost_packets: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetOutputRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    /// Required.
+    #[prost(message, optional, tag = "2")]
+    pub output: ::core::option::Option<Output>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetOutputResponse {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+}
+/// Network attributes of a session: remembered while streaming is disabled.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NetworkAttributes {
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    /// IPv4 or IPv6 literal or host name; empty: collect locally.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+    /// 0: the default port (5342, 5343).
+    #[prost(uint32, tag = "3")]
+    pub control_port: u32,
+    #[prost(uint32, tag = "4")]
+    pub data_port: u32,
+}
+/// Unset members stay as they are.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetNetworkRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(bool, optional, tag = "2")]
+    pub enabled: ::core::option::Option<bool>,
+    #[prost(string, optional, tag = "3")]
+    pub address: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "4")]
+    pub control_port: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub data_port: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetNetworkResponse {
+    #[prost(message, optional, tag = "1")]
+    pub network: ::core::option::Option<NetworkAttributes>,
+    #[prost(message, optional, tag = "2")]
+    pub session: ::core::option::Option<Session>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDataPendingRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDataPendingResponse {
+    #[prost(bool, tag = "1")]
+    pub pending: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegenerateRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "regenerate_request::What", tag = "2")]
+    pub what: i32,
+}
+/// Nested message and enum types in `RegenerateRequest`.
+pub mod regenerate_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum What {
+        Unspecified = 0,
+        Metadata = 1,
+        Statedump = 2,
+    }
+    impl What {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "WHAT_UNSPECIFIED",
+                Self::Metadata => "WHAT_METADATA",
+                Self::Statedump => "WHAT_STATEDUMP",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "WHAT_UNSPECIFIED" => Some(Self::Unspecified),
+                "WHAT_METADATA" => Some(Self::Metadata),
+                "WHAT_STATEDUMP" => Some(Self::Statedump),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegenerateResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartSessionRequest {
     #[prost(string, tag = "1")]
@@ -945,6 +1057,109 @@ pub mod session_daemon_client {
                 .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "AddContext"));
             self.inner.unary(req, path, codec).await
         }
+        /// Sets where the trace goes, as a whole. While the session is active the output changes at a packet
+        /// boundary of each stream.
+        pub async fn set_output(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetOutputResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/SetOutput",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "SetOutput"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes single network attributes; the others are kept.
+        pub async fn set_network(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetNetworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetNetworkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/SetNetwork",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "SetNetwork"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whether data of a stopped session is still on its way.
+        pub async fn get_data_pending(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDataPendingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDataPendingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/GetDataPending",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("lttng.control.v1.SessionDaemon", "GetDataPending"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes again what a trace begins with.
+        pub async fn regenerate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegenerateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegenerateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/Regenerate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Regenerate"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Tracepoints of all registered applications, with their fields if asked.
         pub async fn list_tracepoints(
             &mut self,
@@ -1080,6 +1295,39 @@ pub mod session_daemon_server {
             request: tonic::Request<super::AddContextRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AddContextResponse>,
+            tonic::Status,
+        >;
+        /// Sets where the trace goes, as a whole. While the session is active the output changes at a packet
+        /// boundary of each stream.
+        async fn set_output(
+            &self,
+            request: tonic::Request<super::SetOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetOutputResponse>,
+            tonic::Status,
+        >;
+        /// Changes single network attributes; the others are kept.
+        async fn set_network(
+            &self,
+            request: tonic::Request<super::SetNetworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetNetworkResponse>,
+            tonic::Status,
+        >;
+        /// Whether data of a stopped session is still on its way.
+        async fn get_data_pending(
+            &self,
+            request: tonic::Request<super::GetDataPendingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDataPendingResponse>,
+            tonic::Status,
+        >;
+        /// Writes again what a trace begins with.
+        async fn regenerate(
+            &self,
+            request: tonic::Request<super::RegenerateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegenerateResponse>,
             tonic::Status,
         >;
         /// Tracepoints of all registered applications, with their fields if asked.
@@ -1692,6 +1940,187 @@ pub mod session_daemon_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddContextSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/SetOutput" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetOutputSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::SetOutputRequest>
+                    for SetOutputSvc<T> {
+                        type Response = super::SetOutputResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetOutputRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::set_output(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetOutputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/SetNetwork" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetNetworkSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::SetNetworkRequest>
+                    for SetNetworkSvc<T> {
+                        type Response = super::SetNetworkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetNetworkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::set_network(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetNetworkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/GetDataPending" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDataPendingSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::GetDataPendingRequest>
+                    for GetDataPendingSvc<T> {
+                        type Response = super::GetDataPendingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDataPendingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::get_data_pending(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDataPendingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/Regenerate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegenerateSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::RegenerateRequest>
+                    for RegenerateSvc<T> {
+                        type Response = super::RegenerateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegenerateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::regenerate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegenerateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

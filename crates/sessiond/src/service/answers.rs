@@ -17,6 +17,7 @@ pub(super) fn session(session: &Session) -> v1::Session {
         owner_uid: session.owner.uid,
         owner_gid: session.owner.gid,
         output_state: Some(output_state(session)),
+        network: None,
     }
 }
 

@@ -323,6 +323,48 @@ impl SessionDaemon for Service {
         Ok(Response::new(v1::AddContextResponse {}))
     }
 
+    async fn set_output(
+        &self,
+        request: Request<v1::SetOutputRequest>,
+    ) -> Answer<v1::SetOutputResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let message = format!(
+            "the output of session `{}` cannot be changed yet",
+            session.name
+        );
+        Err(status(ErrorCode::NOT_SUPPORTED, message))
+    }
+
+    async fn set_network(
+        &self,
+        request: Request<v1::SetNetworkRequest>,
+    ) -> Answer<v1::SetNetworkResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let message = format!(
+            "the output of session `{}` cannot be changed yet",
+            session.name
+        );
+        Err(status(ErrorCode::NOT_SUPPORTED, message))
+    }
+
+    async fn get_data_pending(
+        &self,
+        request: Request<v1::GetDataPendingRequest>,
+    ) -> Answer<v1::GetDataPendingResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let pending = session.data_pending();
+        Ok(Response::new(v1::GetDataPendingResponse { pending }))
+    }
+
+    async fn regenerate(
+        &self,
+        request: Request<v1::RegenerateRequest>,
+    ) -> Answer<v1::RegenerateResponse> {
+        let session = self.session(&request, &request.get_ref().session)?;
+        let message = format!("session `{}`: regeneration is not there yet", session.name);
+        Err(status(ErrorCode::NOT_SUPPORTED, message))
+    }
+
     async fn list_tracepoints(
         &self,
         request: Request<v1::ListTracepointsRequest>,

@@ -12,6 +12,7 @@ mod status;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) struct Session {
     runtime: Mutex<Runtime>,
     /// Buffers shared by all applications of a user. The lock is held while they are made.
     shared_traces: tokio::sync::Mutex<BTreeMap<u32, Arc<TraceBuffers>>>,
+    /// Drains that were asked for and not yet answered.
+    draining: AtomicUsize,
     host: Arc<Host>,
     consumer_path: PathBuf,
 }
@@ -317,22 +320,31 @@ impl Session {
         }
     }
 
-    async fn drain(&self, wait: bool) {
+    /// Whether data is still on its way after the last drain was asked for.
+    pub(crate) fn data_pending(&self) -> bool {
+        self.draining.load(Ordering::Acquire) > 0
+    }
+
+    async fn drain(self: &Arc<Self>, wait: bool) {
         let Some(consumer) = self.consumer() else {
             return;
         };
-        let drained = async {
-            match consumer.post(Request::Drain, Vec::new()).await {
-                Ok(answer) if wait => match answer.await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => warn!("session `{}`: {error}", self.name),
-                    Err(_) => {}
-                },
-                Ok(_) => {}
-                Err(error) => warn!("session `{}`: {error}", self.name),
-            }
+        let answer = match consumer.post(Request::Drain, Vec::new()).await {
+            Ok(answer) => answer,
+            Err(error) => return warn!("session `{}`: {error}", self.name),
         };
-        drained.await;
+        let session = self.clone();
+        session.draining.fetch_add(1, Ordering::AcqRel);
+        let drained = tokio::spawn(async move {
+            if let Ok(Err(error)) = answer.await {
+                warn!("session `{}`: {error}", session.name);
+            }
+            session.draining.fetch_sub(1, Ordering::AcqRel);
+        });
+        if wait {
+            // A panic there was reported already.
+            let _ = drained.await;
+        }
     }
 
     async fn close_chunk(&self) {

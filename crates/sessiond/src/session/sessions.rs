@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use control::ErrorCode;
@@ -90,6 +91,7 @@ impl Sessions {
             plan: Mutex::new(Arc::new(Plan::default())),
             runtime: Mutex::new(Runtime::default()),
             shared_traces: tokio::sync::Mutex::default(),
+            draining: AtomicUsize::new(0),
             host: self.host.clone(),
             consumer_path: self.consumer_path.clone(),
         });
