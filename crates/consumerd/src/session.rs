@@ -298,7 +298,21 @@ impl Session {
                 stream.flush(FlushMode::Full);
             }
         }
-        let mut waiting = keys;
+        let unfinished = self.deliver_patiently(keys)?;
+        if !unfinished.is_empty() {
+            let count = unfinished.len();
+            tracing::warn!("{count} streams have a packet that its writer does not finish");
+        }
+        self.deliver_metadata()?;
+        self.output.settle()
+    }
+
+    /// Delivers what the streams have, and waits a moment for writers in the middle of an event. Returns
+    /// the streams with a packet that was not finished even then.
+    fn deliver_patiently(
+        &mut self,
+        mut waiting: Vec<StreamKey>,
+    ) -> Result<Vec<StreamKey>, OutputError> {
         for pause in WRITER_PATIENCE {
             std::thread::sleep(pause);
             let mut not_ready = Vec::new();
@@ -312,12 +326,7 @@ impl Session {
                 break;
             }
         }
-        if !waiting.is_empty() {
-            let count = waiting.len();
-            tracing::warn!("{count} streams have a packet that its writer does not finish");
-        }
-        self.deliver_metadata()?;
-        self.output.settle()
+        Ok(waiting)
     }
 
     /// Delivers all that a trace without writers has, and closes it. `None` if there is no such trace.
@@ -355,7 +364,12 @@ impl Session {
         poller: &mut Poller,
         closed_unix_s: u64,
     ) -> Result<(), OutputError> {
-        self.deliver_complete()?;
+        // Complete packets behind one that a killed writer left open would be lost with it. Its writer may
+        // be stopped and not dead: then it finds the place as it left it, and loses that one packet.
+        for key in self.deliver_patiently(self.stream_keys())? {
+            self.deliver_pending(key, Writers::Gone)?;
+        }
+        self.deliver_metadata()?;
         self.output.close_chunk(closed_unix_s)?;
         for key in self.stream_keys() {
             self.forget_stream(poller, key);

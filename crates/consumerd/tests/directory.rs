@@ -201,6 +201,42 @@ fn an_application_that_exits_ends_its_trace() {
     });
 }
 
+/// In a buffer of many applications nobody can tell that one was killed; the packets behind wait, until
+/// nothing more can come.
+#[test]
+fn a_gap_that_a_killed_writer_left_costs_one_packet() {
+    isolated(here!(), |world| {
+        let out = world.path("trace");
+        fs::create_dir(&out)?;
+        let mut consumer = Consumer::start();
+        consumer.set_up_directory(&out);
+        let mut traced = Traced::new(1, "ust", SMALL);
+        traced.append_metadata(LARGE_EVENT);
+        traced.add_to(&mut consumer);
+        let stream = &mut traced.streams[0];
+        for _ in 0..20 {
+            stream.large().unwrap();
+        }
+        let writer = stream.writer.as_ref().unwrap();
+        drop(writer.reserve(300, ring_buffer::monotonic_now)?);
+        for _ in 20..80 {
+            stream.large().unwrap();
+        }
+        consumer.ask(Request::Drain, &[]);
+        assert_eq!(fs::metadata(out.join("ust/chan_0"))?.len(), 0);
+        consumer.ask(Request::CloseChunk { closed_unix_s: 1 }, &[]);
+        let trace = Trace::read(&out)?;
+        trace.assert_clean()?;
+        let found: Vec<i64> = values(&trace).into_keys().collect();
+        let first_behind = found[20];
+        assert_eq!(found[..20], (0..20).collect::<Vec<_>>());
+        assert!(first_behind > 20 && first_behind < 32);
+        assert_eq!(found[20..], (first_behind..80).collect::<Vec<_>>());
+        check_indexes(&out)?;
+        Ok(())
+    });
+}
+
 #[test]
 fn limited_files_are_cut_between_packets_and_reused() {
     isolated(here!(), |world| {
