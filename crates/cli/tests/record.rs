@@ -55,7 +55,6 @@ fn a_command_is_recorded() {
 }
 
 #[test]
-#[ignore = "the consumer daemon does not count events yet: it reports 0"]
 fn the_summary_counts_the_events() {
     let script = format!("lttng record -o here -- {TRACED}\nbabeltrace2 here | wc -l");
     let runs = ours("record-count", &script);
@@ -63,6 +62,30 @@ fn the_summary_counts_the_events() {
     assert!(events > 10, "{runs:?}");
     let summary = format!("lttng record: {events} events, ");
     assert!(runs[0].stderr.contains(&summary), "{runs:?}");
+}
+
+#[test]
+fn a_command_is_recorded_on_a_collector() {
+    let script = format!(
+        "lttng-relayd --daemonize --output collector >/dev/null\n\
+         lttng record --network 127.0.0.1 -- {TRACED}\n\
+         babeltrace2 collector | wc -l\n\
+         lttng list"
+    );
+    let runs = ours("record-network", &script);
+    assert_eq!(runs[0].status, "0", "{runs:?}");
+    assert_eq!(runs[1].status, "0", "{runs:?}");
+    assert!(
+        runs[1]
+            .stderr
+            .contains(" of the relay daemon at 127.0.0.1:5342"),
+        "{runs:?}"
+    );
+    let events: u64 = runs[2].stdout.trim().parse().unwrap();
+    assert!(events > 10, "{runs:?}");
+    let summary = format!("lttng record: {events} events, ");
+    assert!(runs[1].stderr.contains(&summary), "{runs:?}");
+    no_session_is_left(&runs[3]);
 }
 
 #[test]

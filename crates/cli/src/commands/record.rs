@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use control::Client;
+use control::v1::output::Kind;
 use control::v1::output_state::Kind as OutputKind;
 use control::v1::{
     BufferType, ChannelAttributes, CreateSessionRequest, DestroySessionRequest,
     DestroySessionResponse, Domain, EnableChannelRequest, EnableEventRequest, EventRule,
-    LogLevelType, Session, StartSessionRequest, StopSessionRequest,
+    LogLevelType, OutputState, Session, StartSessionRequest, StopSessionRequest,
 };
 use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, getpgrp, kill_process};
@@ -228,17 +229,35 @@ async fn finish(
     Ok(client.destroy_session(request).await?.into_inner())
 }
 
+/// Where the trace is: a local directory, or a path on a relay daemon.
+fn place(session: &Session, state: &OutputState) -> String {
+    let kind = session
+        .output
+        .as_ref()
+        .and_then(|output| output.kind.as_ref());
+    match kind {
+        Some(Kind::Relay(relay)) => {
+            let address = if relay.ipv6 {
+                format!("[{}]", relay.address)
+            } else {
+                relay.address.clone()
+            };
+            let port = relay.control_port;
+            let path = if state.path.is_empty() {
+                "its output"
+            } else {
+                &state.path
+            };
+            format!("{path} of the relay daemon at {address}:{port}")
+        }
+        _ if state.path.is_empty() => output::describe(session.output.as_ref()).unwrap_or_default(),
+        _ => state.path.clone(),
+    }
+}
+
 fn say_summary(ui: &Ui, session: &Session, answer: &DestroySessionResponse) {
     let state = answer.output_state.clone().unwrap_or_default();
-    let place = output::describe(session.output.as_ref()).unwrap_or_default();
-    let place = match (state.path.as_str(), place) {
-        ("", place) => place,
-        (path, place) if place.starts_with('/') => {
-            let _ = place;
-            path.into()
-        }
-        (path, place) => format!("{path} on {place}"),
-    };
+    let place = place(session, &state);
     let counters = answer.counters.unwrap_or_default();
     ui.stderr(format_args!("lttng record: trace in {place}"));
     ui.stderr(format_args!(

@@ -60,7 +60,7 @@ fn our_programs() -> PathBuf {
             .unwrap()
             .into(),
     };
-    for program in ["lttng", "lttng-sessiond", "lttng-consumerd"] {
+    for program in ["lttng", "lttng-sessiond", "lttng-consumerd", "lttng-relayd"] {
         let path = directory.join(program);
         assert!(
             path.is_file(),
