@@ -67,7 +67,7 @@ fn the_summary_counts_the_events() {
 #[test]
 fn a_command_is_recorded_on_a_collector() {
     let script = format!(
-        "lttng-relayd --daemonize --output collector >/dev/null\n\
+        "lttng-relayd --daemonize --output \"$HOME/collector\" >/dev/null\n\
          lttng record --network 127.0.0.1 -- {TRACED}\n\
          babeltrace2 collector | wc -l\n\
          lttng list"
