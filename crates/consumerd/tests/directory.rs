@@ -5,6 +5,9 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
@@ -399,6 +402,78 @@ fn a_killed_consumer_is_replaced_without_gap_or_double() {
     });
 }
 
+/// Killed at any moment, while the application goes on writing as fast as it can.
+#[test]
+fn kills_at_any_moment_double_nothing() {
+    isolated(here!(), |world| {
+        for mode in [BufferMode::Discard, BufferMode::Overwrite] {
+            let out = world.path(&format!("{mode:?}"));
+            fs::create_dir(&out)?;
+            let shape = Shape {
+                mode,
+                cpus: 1,
+                ..SMALL
+            };
+            let mut traced = Traced::new(1, "ust", shape);
+            traced.append_metadata(LARGE_EVENT);
+            let mut written = traced.streams[0].detach_writer();
+            let done = AtomicBool::new(false);
+            thread::scope(|scope| -> Result<()> {
+                let (written, done) = (&mut written, &done);
+                let application = scope.spawn(move || {
+                    let mut recorded = Vec::new();
+                    while !done.load(Ordering::Relaxed) {
+                        let value = written.value as i64;
+                        match written.large() {
+                            Ok(()) => recorded.push(value),
+                            // Gives way, or two busy processes leave the third no time.
+                            Err(_) => thread::yield_now(),
+                        }
+                        if recorded.len() % 8 == 0 {
+                            thread::sleep(Duration::from_micros(50));
+                        }
+                    }
+                    recorded
+                });
+                for round in 0..20u64 {
+                    let mut consumer = Consumer::start();
+                    consumer.set_up_directory(&out);
+                    traced.add_to(&mut consumer);
+                    traced.streams[0].setup.resume = true;
+                    // Not to wait for anything, but to be killed at different moments.
+                    thread::sleep(Duration::from_micros(3000 + 1117 * round));
+                    consumer.kill();
+                }
+                done.store(true, Ordering::Relaxed);
+                let recorded = application.join().unwrap();
+                let mut consumer = Consumer::start();
+                consumer.set_up_directory(&out);
+                traced.add_to(&mut consumer);
+                consumer.ask(Request::Drain, &[]);
+
+                let trace = Trace::read(&out)?;
+                assert_eq!(trace.warnings, Vec::<String>::new());
+                let found: Vec<_> = trace
+                    .events
+                    .iter()
+                    .map(|event| event.number("value").unwrap())
+                    .collect();
+                ensure!(found.len() > 500, "the consumers had nothing to do");
+                match mode {
+                    BufferMode::Discard => ensure!(found == recorded, "not what was written"),
+                    BufferMode::Overwrite => {
+                        ensure!(found.is_sorted_by(|a, b| a < b), "double or out of order");
+                        ensure!(found.last() == recorded.last(), "the end is missing");
+                    }
+                }
+                check_indexes(&out)?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn the_end_of_the_session_daemon_delivers_what_is_complete() {
     isolated(here!(), |world| {
@@ -493,7 +568,7 @@ fn an_idle_consumer_sleeps() {
         let mut before = switches()?;
         // It may still be on its way to sleep when the file has its length.
         eventually("it sleeps", || {
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(300));
             let now = switches()?;
             let still = now == before;
             before = now;

@@ -5,7 +5,7 @@
 //! ([`Reader`], [`PacketLease`]). The layout and every step are those of liblttng-ust 2.13, whose
 //! processes are at the other end.
 //!
-//! This is the one crate with unsafe code, in two of its modules. Everybody else sees checked sizes,
+//! This is the one crate with unsafe code, in three small modules. Everybody else sees checked sizes,
 //! leases and system calls; a reference to shared bytes exists nowhere.
 mod channel;
 mod flush;
@@ -15,11 +15,13 @@ mod layout;
 mod lease;
 #[expect(unsafe_code, reason = "owns the mapping that other processes write")]
 mod memory;
+mod read_error;
 mod reader;
 mod ring;
 mod stream_memory;
 mod sync;
 mod system;
+mod takeover;
 #[expect(
     unsafe_code,
     reason = "hands shared ranges to the kernel, without a slice"
@@ -37,7 +39,8 @@ pub use flush::{FlushMode, Flushed};
 pub use geometry::{BufferMode, Geometry, GeometryError, MAX_STREAM_BYTES, Wakeup};
 pub use layout::{PACKET_HEADER_BYTES, PACKET_MAGIC, PacketHeader};
 pub use lease::{PacketLease, Padding};
-pub use reader::{AttachError, Next, PacketFault, Positions, ReadError, Reader};
+pub use read_error::{AttachError, PacketFault, ReadError};
+pub use reader::{Next, Positions, Reader};
 pub use ring::LossCounters;
 pub use stream_memory::{CreateError, StreamMemory};
 pub use system::{monotonic_now, possible_cpus};

@@ -15,79 +15,9 @@ use crate::ids::SubbufId;
 use crate::layout::{PACKET_HEADER_BYTES, PACKET_MAGIC, PacketHeader};
 use crate::lease::{Packet, PacketLease};
 use crate::memory::Memory;
+use crate::read_error::{AttachError, PacketFault, ReadError};
 use crate::ring::{BufferIndex, LossCounters, MAX_TRIES, Ring};
 use crate::sync::Ordering;
-
-/// Why a reader cannot be attached to shared memory.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The owner described another buffer than it passed.
-    #[error("shared memory has {actual} bytes where its channel needs {expected}")]
-    Size {
-        /// Size of the file in bytes.
-        actual: u64,
-        /// Size from the geometry in bytes.
-        expected: u64,
-    },
-    /// An application could shrink the file and kill every process that reads it.
-    #[error("shared memory is not sealed against shrinking")]
-    NotSealed,
-    /// Another reader is active; after its death use [`Reader::resume`].
-    #[error("another reader is attached to the buffer")]
-    Busy,
-    /// The data buffers of an overwrite channel do not add up; only writers can have done that.
-    #[error("the sub-buffer ids name a data buffer twice or one that does not exist")]
-    Ids,
-    /// The system refused.
-    #[error("cannot map shared memory: {0}")]
-    System(#[from] io::Error),
-}
-
-/// What is wrong in the shared memory. Only its writers can be the cause: they are broken or hostile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// One packet is unusable. It was skipped, and the next lease counts it as lost.
-    #[error("packet {number} is unusable: {fault}")]
-    BadPacket {
-        /// Its number in the stream.
-        number: u64,
-        /// What does not fit.
-        fault: PacketFault,
-    },
-    /// The positions contradict each other. There is no way on in this stream.
-    #[error("read position {consumed} and write position {offset} cannot both be true")]
-    BadPositions {
-        /// Read position found.
-        consumed: u64,
-        /// Write position found.
-        offset: u64,
-    },
-}
-
-/// What does not fit in a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PacketFault {
-    /// The id in its slot names no data buffer.
-    #[error("no data buffer {0}")]
-    Buffer(u64),
-    /// Not the start of a packet.
-    #[error("magic is {0:#x}")]
-    Magic(u32),
-    /// A packet of another trace, channel or CPU.
-    #[error("it belongs to another stream")]
-    Identity,
-    /// A packet of another position.
-    #[error("its header says packet {0}")]
-    Number(u64),
-    /// Content, packet and buffer sizes contradict each other.
-    #[error("content of {content_bits} bits in a packet of {packet_bits} bits")]
-    Sizes {
-        /// `content_size` of the header.
-        content_bits: u64,
-        /// `packet_size` of the header.
-        packet_bits: u64,
-    },
-}
 
 /// What there is to read.
 #[derive(Debug)]
@@ -125,7 +55,7 @@ pub struct Reader {
 }
 
 /// As [`Next`], without the hold on the reader.
-enum Taken {
+pub(crate) enum Taken {
     Packet(Packet),
     NotReady,
     Empty,
@@ -310,40 +240,8 @@ impl Reader {
         Ok(Taken::NotReady)
     }
 
-    /// The packet at the read position, cut where the first writer left a gap.
-    fn salvage(&mut self) -> Result<Taken, ReadError> {
-        let g = self.ring.geometry;
-        let Some(position) = self.next_position()? else {
-            return Ok(Taken::Empty);
-        };
-        let Positions { consumed, offset } = self.positions();
-        if g.trunc(offset).wrapping_sub(position) > g.buffer_size() {
-            // No writer is between two steps any more, so this is not one of them.
-            return Err(ReadError::BadPositions { consumed, offset });
-        }
-        let slot = g.slot(position);
-        let id = SubbufId(self.ring.write_side_id(slot).load(Ordering::Acquire));
-        let Some(buffer) = self.ring.buffer(id) else {
-            return Err(self.skip(position, PacketFault::Buffer(id.index_untrusted())));
-        };
-        let seq = self.ring.seq(slot).load(Ordering::Acquire);
-        let prefix = seq.wrapping_sub(g.commits_at_begin(position)) & g.commit_mask();
-        let mut header = self.ring.packet_header(buffer);
-        let usable = (PACKET_HEADER_BYTES..=g.subbuf_size()).contains(&prefix);
-        let content_len = if usable { prefix } else { 0 };
-        header.content_size = (content_len * 8).into();
-        header.packet_size = (g.padded(content_len) * 8).into();
-        let last = self.ring.ts_end(slot).load(Ordering::Relaxed);
-        header.timestamp_end = last.max(header.timestamp_begin.get()).into();
-        header.events_discarded = self.ring.loss_counters().total().into();
-        match self.check(position, &header) {
-            Err(fault) => Err(self.skip(position, fault)),
-            Ok(()) => Ok(Taken::Packet(self.packet(position, buffer, header, false))),
-        }
-    }
-
     /// Start of the sub-buffer to read, or `None` if nothing was closed.
-    fn next_position(&self) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn next_position(&self) -> Result<Option<u64>, ReadError> {
         let g = &self.ring.geometry;
         // Acquire, in this order: the write position is at least as new as the read position.
         let consumed = self.ring.consumed().load(Ordering::Acquire);
@@ -420,7 +318,7 @@ impl Reader {
         Ok(buffer)
     }
 
-    fn set_own(&mut self, id: SubbufId) {
+    pub(crate) fn set_own(&mut self, id: SubbufId) {
         self.own = id;
         self.ring.read_side_id().store(id.0, Ordering::Relaxed);
     }
@@ -437,7 +335,7 @@ impl Reader {
         }
     }
 
-    fn packet(
+    pub(crate) fn packet(
         &self,
         position: u64,
         buffer: BufferIndex,
@@ -456,7 +354,7 @@ impl Reader {
         }
     }
 
-    fn check(&self, position: u64, header: &PacketHeader) -> Result<(), PacketFault> {
+    pub(crate) fn check(&self, position: u64, header: &PacketHeader) -> Result<(), PacketFault> {
         let g = &self.ring.geometry;
         let identity = &self.ring.identity;
         if header.magic.get() != PACKET_MAGIC {
@@ -488,7 +386,7 @@ impl Reader {
     }
 
     /// Gives up the packet at `position`, and says why.
-    fn skip(&mut self, position: u64, fault: PacketFault) -> ReadError {
+    pub(crate) fn skip(&mut self, position: u64, fault: PacketFault) -> ReadError {
         self.advance(position);
         ReadError::BadPacket {
             number: position / self.ring.geometry.subbuf_size(),
@@ -542,52 +440,6 @@ impl Reader {
             if moved.is_ok() {
                 return;
             }
-        }
-    }
-
-    /// Overwrite mode: makes `own` the one data buffer that is in no slot. A predecessor that died
-    /// between the swap and the note of it left the index that it had put into the slot.
-    fn repair_own_buffer(&mut self) -> Result<(), AttachError> {
-        let g = &self.ring.geometry;
-        let mut seen = vec![false; g.data_buffers() as usize];
-        for slot in 0..g.subbuf_count() {
-            let id = SubbufId(self.ring.write_side_id(slot).load(Ordering::Acquire));
-            let buffer = self.ring.buffer(id).ok_or(AttachError::Ids)?;
-            if std::mem::replace(&mut seen[buffer.get() as usize], true) {
-                return Err(AttachError::Ids);
-            }
-        }
-        // n different indices below n + 1: exactly one is missing.
-        let missing = seen.iter().position(|seen| !seen).ok_or(AttachError::Ids)? as u64;
-        if self.own.index_untrusted() != missing {
-            let index_bits = u64::from(u32::MAX);
-            self.set_own(SubbufId(self.own.0 & !index_bits | missing));
-        }
-        Ok(())
-    }
-
-    /// The position of the packet in `own`, if a predecessor had taken it out and not released it.
-    ///
-    /// Neither the noref flag nor the held flag can tell: there are moments to die at which they are
-    /// behind the truth.
-    fn find_inherited(&mut self) -> Option<u64> {
-        let g = self.ring.geometry;
-        let buffer = self.ring.buffer(self.own)?;
-        let header = self.ring.packet_header(buffer);
-        let number = header.packet_seq_num.get();
-        let position = number.checked_mul(g.subbuf_size())?;
-        let Positions { consumed, offset } = self.positions();
-        let held = self.check(position, &header).is_ok()
-            && position >= g.trunc(consumed)
-            && position < offset
-            && self.own.has_lap(number / g.subbuf_count());
-        if held {
-            self.set_own(self.own.with_noref(false));
-            Some(position)
-        } else {
-            // A spare.
-            self.set_own(self.own.with_noref(true));
-            None
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::channel::StreamIdentity;
 use crate::geometry::{BufferMode, Geometry};
 use crate::layout::PACKET_HEADER_BYTES;
 use crate::memory::Memory;
-use crate::reader::{AttachError, map};
+use crate::read_error::AttachError;
+use crate::reader::map;
 use crate::ring::{MAX_TRIES, Ring};
 use crate::sync::{Ordering, fence};
 

@@ -3,6 +3,7 @@
 mod directory;
 mod names;
 mod relay;
+mod relay_control;
 mod resumed;
 mod trace_file;
 

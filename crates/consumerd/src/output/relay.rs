@@ -12,22 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use consumer_api::{ChunkSetup, RelaySetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ctf::metadata_packet::MetadataPacket;
-use relay::client::Client;
 use relay::{
-    AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, Pending,
-    RelaySessionId, Reply, Request, ReturnCode, StreamHandle, StreamPosition,
+    AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, RelaySessionId,
+    Reply, Request, ReturnCode, StreamHandle, StreamPosition,
 };
 use ring_buffer::{PacketHeader, PacketLease, Padding};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 
+use crate::output::relay_control::Control;
 use crate::output::{Output, OutputError, Result, Stored, names};
-
-/// Indexes whose replies we do not have yet. A relay that has not answered the oldest of so many is
-/// behind, and then we had better wait.
-const MAX_INDEXES_UNDER_WAY: usize = 64;
-
-/// Indexes put into one write.
-const INDEXES_PER_WRITE: usize = 8;
 
 /// Stands for "no limit" on the number of files: with 0 stock relay daemons divide by it, and for each
 /// they set some bytes aside.
@@ -78,11 +71,7 @@ impl RelayOutput {
             let _ = rustix::net::sockopt::set_tcp_nodelay(connection, true);
         }
         Self {
-            control: Control {
-                socket: control,
-                client: Client::with_minor(Minor(setup.minor)),
-                indexes_waiting: 0,
-            },
+            control: Control::new(control, Minor(setup.minor)),
             data,
             session: RelaySessionId(setup.relay_session_id),
             chunk: ChunkId(0),
@@ -92,7 +81,7 @@ impl RelayOutput {
     }
 
     fn minor(&self) -> Minor {
-        self.control.client.minor()
+        self.control.minor()
     }
 
     fn add(
@@ -276,120 +265,6 @@ impl RelayOutput {
     }
 }
 
-/// The control connection.
-#[derive(Debug)]
-struct Control {
-    socket: OwnedFd,
-    client: Client,
-    /// Indexes that are in the output buffer.
-    indexes_waiting: usize,
-}
-
-impl Control {
-    fn send_index(&mut self, index: PacketIndex) -> anyhow::Result<()> {
-        self.client.request(&Request::SendIndex(index))?;
-        self.indexes_waiting += 1;
-        if self.indexes_waiting >= INDEXES_PER_WRITE {
-            self.write_out()?;
-        }
-        while self.client.outstanding() > MAX_INDEXES_UNDER_WAY {
-            self.write_out()?;
-            self.receive(RecvFlags::empty())?;
-            self.check_index_replies()?;
-        }
-        Ok(())
-    }
-
-    /// Sends a request and waits for its reply.
-    fn ask(&mut self, request: &Request<'_>) -> anyhow::Result<Reply> {
-        self.client.request(request)?;
-        self.write_out()?;
-        loop {
-            while let Some(reply) = self.client.next_reply()? {
-                if self.client.outstanding() == 0 {
-                    return Ok(reply);
-                }
-                check_index_reply(&reply)?;
-            }
-            self.receive(RecvFlags::empty())?;
-        }
-    }
-
-    fn expect_ok(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
-        match self.ask(request)? {
-            Reply::Code(ReturnCode::OK) => Ok(()),
-            other => bail!(
-                "the relay daemon answers {} with {other:?}",
-                request.command()
-            ),
-        }
-    }
-
-    fn is_pending(&mut self, request: &Request<'_>) -> anyhow::Result<bool> {
-        match self.ask(request)? {
-            Reply::Pending(Pending::No) => Ok(false),
-            Reply::Pending(Pending::Yes) => Ok(true),
-            other => bail!(
-                "the relay daemon answers {} with {other:?}",
-                request.command()
-            ),
-        }
-    }
-
-    /// Waits for the replies to all indexes.
-    fn collect_all(&mut self) -> anyhow::Result<()> {
-        self.write_out()?;
-        self.check_index_replies()?;
-        while self.client.outstanding() > 0 {
-            self.receive(RecvFlags::empty())?;
-            self.check_index_replies()?;
-        }
-        Ok(())
-    }
-
-    fn write_out(&mut self) -> anyhow::Result<()> {
-        self.indexes_waiting = 0;
-        while !self.client.output().is_empty() {
-            match send(&self.socket, self.client.output(), SendFlags::NOSIGNAL) {
-                Ok(sent) => self.client.written(sent),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => {
-                    return Err(io::Error::from(errno)).context("cannot send to the relay daemon");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what has come, and waits for something if `flags` do not say otherwise.
-    fn receive(&mut self, flags: RecvFlags) -> anyhow::Result<()> {
-        let mut bytes = [0; 4096];
-        match recv(&self.socket, &mut bytes, flags) {
-            Ok((0, _)) => bail!("the relay daemon closed the control connection"),
-            Ok((got, _)) => self.client.on_bytes(&bytes[..got]),
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            Err(errno) => {
-                return Err(io::Error::from(errno)).context("the relay daemon is out of reach");
-            }
-        }
-        Ok(())
-    }
-
-    fn check_index_replies(&mut self) -> anyhow::Result<()> {
-        while let Some(reply) = self.client.next_reply()? {
-            check_index_reply(&reply)?;
-        }
-        Ok(())
-    }
-}
-
-fn check_index_reply(reply: &Reply) -> anyhow::Result<()> {
-    match reply {
-        Reply::Code(ReturnCode::OK) => Ok(()),
-        other => bail!("the relay daemon does not take the index of a packet: {other:?}"),
-    }
-}
-
 fn index(stream: StreamHandle, net_seq_num: u64, header: &PacketHeader) -> PacketIndex {
     PacketIndex {
         stream: stream.0,
@@ -483,11 +358,7 @@ impl Output for RelayOutput {
             padding_size: packet.padding as u32,
             bytes: &packet.bytes,
         };
-        let sent = self.control.client.request(&request);
-        broken(
-            sent.map_err(Into::into)
-                .and_then(|()| self.control.write_out()),
-        )
+        broken(self.control.tell(&request))
     }
 
     fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()> {
@@ -495,9 +366,6 @@ impl Output for RelayOutput {
     }
 
     fn idle(&mut self) -> Result<()> {
-        if self.control.indexes_waiting == 0 {
-            return Ok(());
-        }
         broken(self.control.write_out())
     }
 
@@ -521,7 +389,7 @@ impl Output for RelayOutput {
     }
 
     fn connections(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.control.socket.as_fd(), self.data.as_fd()]
+        vec![self.control.socket(), self.data.as_fd()]
     }
 
     fn readable(&mut self) -> Result<()> {
@@ -532,10 +400,7 @@ impl Output for RelayOutput {
             Ok(_) => Err(anyhow!(
                 "the relay daemon sent something on the data connection"
             )),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => self
-                .control
-                .receive(RecvFlags::DONTWAIT)
-                .and_then(|()| self.control.check_index_replies()),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => self.control.readable(),
             Err(errno) => Err(io::Error::from(errno)).context("the relay daemon is out of reach"),
         })
     }

@@ -250,6 +250,12 @@ pub(crate) struct Traced {
     pub(crate) streams: Vec<TracedStream>,
 }
 
+/// The application's end of a stream.
+pub(crate) struct App {
+    writer: Writer,
+    pub(crate) value: u64,
+}
+
 pub(crate) struct TracedStream {
     pub(crate) setup: StreamSetup,
     pub(crate) memory: StreamMemory,
@@ -373,23 +379,15 @@ impl TracedStream {
 
     fn record(&mut self, id: u32, fill: usize, counted: bool) -> Result<(), Lost> {
         let writer = self.writer.as_ref().unwrap();
-        let mut event = vec![31];
-        event.extend_from_slice(&id.to_ne_bytes());
-        let len = event.len() + 8 + 8 + fill;
-        let space = if counted {
-            writer.reserve(len as u64, monotonic_now)?
-        } else {
-            writer.try_reserve(len as u64, monotonic_now)?
-        };
-        event.extend_from_slice(&space.timestamp().to_ne_bytes());
-        event.extend_from_slice(&self.value.to_ne_bytes());
-        event.resize(len, b'U');
-        if fill > 0 {
-            event[len - 1] = 0;
+        record(writer, &mut self.value, id, fill, counted)
+    }
+
+    /// The application's end, for another thread.
+    pub(crate) fn detach_writer(&mut self) -> App {
+        App {
+            writer: self.writer.take().unwrap(),
+            value: self.value,
         }
-        space.commit(&event);
-        self.value += 1;
-        Ok(())
     }
 
     /// As a blocking application: waits for space.
@@ -409,6 +407,39 @@ impl TracedStream {
             std::thread::sleep(Duration::from_micros(100));
         }
     }
+}
+
+impl App {
+    /// An `app:large` event with the next value; if there is no space it counts as discarded.
+    pub(crate) fn large(&mut self) -> Result<(), Lost> {
+        record(&self.writer, &mut self.value, 1, FILL, true)
+    }
+}
+
+fn record(
+    writer: &Writer,
+    value: &mut u64,
+    id: u32,
+    fill: usize,
+    counted: bool,
+) -> Result<(), Lost> {
+    let mut event = vec![31];
+    event.extend_from_slice(&id.to_ne_bytes());
+    let len = event.len() + 8 + 8 + fill;
+    let space = if counted {
+        writer.reserve(len as u64, monotonic_now)?
+    } else {
+        writer.try_reserve(len as u64, monotonic_now)?
+    };
+    event.extend_from_slice(&space.timestamp().to_ne_bytes());
+    event.extend_from_slice(&value.to_ne_bytes());
+    event.resize(len, b'U');
+    if fill > 0 {
+        event[len - 1] = 0;
+    }
+    space.commit(&event);
+    *value += 1;
+    Ok(())
 }
 
 /// Metadata without an event.

@@ -9,7 +9,8 @@ use crate::flush::FlushMode;
 use crate::geometry::BufferMode;
 use crate::lease::Padding;
 use crate::memory::Memory;
-use crate::reader::{Next, PacketFault, ReadError, Reader};
+use crate::read_error::{PacketFault, ReadError};
+use crate::reader::{Next, Reader};
 use crate::sync::Ordering;
 
 /// More packets than any static memory may yield: one per slot, held and salvaged included.

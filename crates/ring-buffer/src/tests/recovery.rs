@@ -5,7 +5,8 @@ use crate::flush::FlushMode;
 use crate::geometry::BufferMode::{self, Discard, Overwrite};
 use crate::ids::SubbufId;
 use crate::layout::PACKET_HEADER_BYTES;
-use crate::reader::{AttachError, Next, Reader};
+use crate::read_error::AttachError;
+use crate::reader::{Next, Reader};
 use crate::sync::Ordering;
 
 const FULL: u64 = S - PACKET_HEADER_BYTES;

@@ -1,0 +1,166 @@
+//! The control connection to a relay daemon: requests, replies, and indexes nobody waits for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, bail};
+use relay::client::Client;
+use relay::{Minor, PacketIndex, Pending, Reply, Request, ReturnCode};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+/// Indexes whose replies we do not have yet. A relay that has not answered the oldest of so many is
+/// behind, and then we had better wait.
+const MAX_INDEXES_UNDER_WAY: usize = 64;
+
+/// Indexes put into one write.
+const INDEXES_PER_WRITE: usize = 8;
+
+/// The control connection.
+#[derive(Debug)]
+pub(crate) struct Control {
+    socket: OwnedFd,
+    client: Client,
+    /// Indexes that are in the output buffer.
+    indexes_waiting: usize,
+}
+
+impl Control {
+    /// A connection on which the two ends have agreed on a version.
+    pub(crate) fn new(socket: OwnedFd, minor: Minor) -> Self {
+        Self {
+            socket,
+            client: Client::with_minor(minor),
+            indexes_waiting: 0,
+        }
+    }
+
+    /// The version both ends speak.
+    pub(crate) fn minor(&self) -> Minor {
+        self.client.minor()
+    }
+
+    /// To wait for its end.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Sends a request that has no reply.
+    pub(crate) fn tell(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
+        self.client.request(request)?;
+        self.write_out()
+    }
+
+    /// Something has come, or the end.
+    pub(crate) fn readable(&mut self) -> anyhow::Result<()> {
+        self.receive(RecvFlags::DONTWAIT)?;
+        self.check_index_replies()
+    }
+
+    /// Puts the index of a packet among what is to be sent; does not wait for its reply, but for older
+    /// ones if there are too many.
+    pub(crate) fn send_index(&mut self, index: PacketIndex) -> anyhow::Result<()> {
+        self.client.request(&Request::SendIndex(index))?;
+        self.indexes_waiting += 1;
+        if self.indexes_waiting >= INDEXES_PER_WRITE {
+            self.write_out()?;
+        }
+        while self.client.outstanding() > MAX_INDEXES_UNDER_WAY {
+            self.write_out()?;
+            self.receive(RecvFlags::empty())?;
+            self.check_index_replies()?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request and waits for its reply.
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> anyhow::Result<Reply> {
+        self.client.request(request)?;
+        self.write_out()?;
+        loop {
+            while let Some(reply) = self.client.next_reply()? {
+                if self.client.outstanding() == 0 {
+                    return Ok(reply);
+                }
+                check_index_reply(&reply)?;
+            }
+            self.receive(RecvFlags::empty())?;
+        }
+    }
+
+    /// Sends a request that is answered with "done", or something is wrong.
+    pub(crate) fn expect_ok(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
+        match self.ask(request)? {
+            Reply::Code(ReturnCode::OK) => Ok(()),
+            other => bail!(
+                "the relay daemon answers {} with {other:?}",
+                request.command()
+            ),
+        }
+    }
+
+    /// Asks whether something is still missing.
+    pub(crate) fn is_pending(&mut self, request: &Request<'_>) -> anyhow::Result<bool> {
+        match self.ask(request)? {
+            Reply::Pending(Pending::No) => Ok(false),
+            Reply::Pending(Pending::Yes) => Ok(true),
+            other => bail!(
+                "the relay daemon answers {} with {other:?}",
+                request.command()
+            ),
+        }
+    }
+
+    /// Waits for the replies to all indexes.
+    pub(crate) fn collect_all(&mut self) -> anyhow::Result<()> {
+        self.write_out()?;
+        self.check_index_replies()?;
+        while self.client.outstanding() > 0 {
+            self.receive(RecvFlags::empty())?;
+            self.check_index_replies()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was put together.
+    pub(crate) fn write_out(&mut self) -> anyhow::Result<()> {
+        self.indexes_waiting = 0;
+        while !self.client.output().is_empty() {
+            match send(&self.socket, self.client.output(), SendFlags::NOSIGNAL) {
+                Ok(sent) => self.client.written(sent),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(io::Error::from(errno)).context("cannot send to the relay daemon");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, and waits for something if `flags` do not say otherwise.
+    fn receive(&mut self, flags: RecvFlags) -> anyhow::Result<()> {
+        let mut bytes = [0; 4096];
+        match recv(&self.socket, &mut bytes, flags) {
+            Ok((0, _)) => bail!("the relay daemon closed the control connection"),
+            Ok((got, _)) => self.client.on_bytes(&bytes[..got]),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(errno) => {
+                return Err(io::Error::from(errno)).context("the relay daemon is out of reach");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_index_replies(&mut self) -> anyhow::Result<()> {
+        while let Some(reply) = self.client.next_reply()? {
+            check_index_reply(&reply)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_index_reply(reply: &Reply) -> anyhow::Result<()> {
+    match reply {
+        Reply::Code(ReturnCode::OK) => Ok(()),
+        other => bail!("the relay daemon does not take the index of a packet: {other:?}"),
+    }
+}
