@@ -1,7 +1,6 @@
 //! What the control connection of one session asks, carried out.
 
 use std::collections::HashMap;
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use relay::server::index_file::IndexVersion;
@@ -19,7 +18,7 @@ use crate::files::StreamFiles;
 use crate::group::GroupError;
 use crate::output::OutputError;
 use crate::relay::Relay;
-use crate::session::Session;
+use crate::session::{Link, NewSession, Session};
 use crate::stream::{SharedStream, SharedStreamError};
 use crate::time;
 
@@ -68,9 +67,9 @@ pub(crate) fn create_session(
     relay: &Relay,
     minor: Minor,
     request: &CreateSession<'_>,
-    control: &Arc<TcpStream>,
+    link: &Link,
 ) -> (Option<OpenSession>, Answer) {
-    match try_create_session(relay, minor, request, control) {
+    match try_create_session(relay, minor, request, link) {
         Ok((open, output_path)) => {
             let session = open.session.id;
             let path = output_path.as_deref().unwrap_or("");
@@ -97,7 +96,7 @@ fn try_create_session(
     relay: &Relay,
     minor: Minor,
     request: &CreateSession<'_>,
-    control: &Arc<TcpStream>,
+    link: &Link,
 ) -> Result<(OpenSession, Option<String>), RefusedError> {
     let host = Component::new("host name", request.hostname)?;
     let session_name = Component::new("session name", request.session_name)?;
@@ -109,8 +108,14 @@ fn try_create_session(
         member,
         streams: HashMap::new(),
     };
+    let new = NewSession {
+        name,
+        minor,
+        has_indexes,
+        link,
+    };
     if !minor.has_trace_chunks() {
-        let (session, member) = relay.new_old_session(name, minor, has_indexes, control);
+        let (session, member) = relay.new_old_session(new);
         return Ok((open(session, member), None));
     }
     if request.key.sessiond_uuid == [0; 16] {
@@ -122,7 +127,7 @@ fn try_create_session(
     let created = time::in_directory(request.creation_unix_s);
     let directory = session_directory(relay.grouping, request, &created)?;
     relay.output.make_directory(directory.as_str())?;
-    let session = relay.new_session(name, minor, has_indexes, request.key, &directory, control);
+    let session = relay.new_session(new, request.key, &directory);
     let mut member = ChunkMember::default();
     if let Some(chunk) = request.current_chunk {
         session

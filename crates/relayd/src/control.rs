@@ -9,7 +9,8 @@ use relay::server::{Answer, CloseReason, ControlPeer, Step};
 
 use crate::commands::{OpenSession, create_session};
 use crate::relay::Relay;
-use crate::worker::{Interest, Outcome};
+use crate::session::Link;
+use crate::worker::{Interest, Outcome, WorkerId};
 
 /// How much one connection may read before others are served.
 const READS_PER_TURN: usize = 4;
@@ -21,17 +22,25 @@ const MAX_UNSENT: usize = 256 * 1024;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct ControlConnection {
-    socket: Arc<TcpStream>,
+    link: Link,
     address: SocketAddr,
     peer: ControlPeer,
     session: Option<OpenSession>,
 }
 
 impl ControlConnection {
-    pub(crate) fn new(socket: TcpStream, address: SocketAddr, relay: &Relay) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        address: SocketAddr,
+        worker: WorkerId,
+        relay: &Relay,
+    ) -> Self {
         let peer = ControlPeer::new(relay.clear_allowed);
         Self {
-            socket: Arc::new(socket),
+            link: Link {
+                socket: Arc::new(socket),
+                worker,
+            },
             address,
             peer,
             session: None,
@@ -39,7 +48,7 @@ impl ControlConnection {
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
+        &self.link.socket
     }
 
     /// Reads, answers, writes. `buffer` is scratch.
@@ -59,7 +68,7 @@ impl ControlConnection {
             if self.peer.output().len() > MAX_UNSENT {
                 break;
             }
-            match (&*self.socket).read(buffer) {
+            match (&*self.link.socket).read(buffer) {
                 Ok(0) => {
                     ended = true;
                     break;
@@ -97,7 +106,7 @@ impl ControlConnection {
                 Step::NeedMore => break,
                 Step::Handled => continue,
                 Step::Request(Request::CreateSession(request)) => {
-                    let (session, answer) = create_session(relay, minor, &request, &self.socket);
+                    let (session, answer) = create_session(relay, minor, &request, &self.link);
                     self.session = session;
                     answer
                 }
@@ -114,7 +123,7 @@ impl ControlConnection {
     fn write(&mut self) -> io::Result<bool> {
         let output = self.peer.output();
         while !output.is_empty() {
-            match (&*self.socket).write(output) {
+            match (&*self.link.socket).write(output) {
                 Ok(len) => drop(output.drain(..len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

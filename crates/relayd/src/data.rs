@@ -13,7 +13,7 @@ use crate::files::DataFile;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::stream::{SharedStream, SharedStreamError, write_with_padding};
-use crate::worker::{Interest, Outcome};
+use crate::worker::{Interest, Outcome, WorkerId};
 
 /// How much one connection may read before others are served.
 const READS_PER_TURN: usize = 4;
@@ -25,6 +25,7 @@ const FIRST_PURGE: usize = 64;
 pub(crate) struct DataConnection {
     socket: TcpStream,
     address: SocketAddr,
+    worker: WorkerId,
     peer: DataPeer,
     current: Option<Current>,
     /// Streams looked up before, so that the table of all streams is asked once per stream.
@@ -59,10 +60,11 @@ enum DataError {
 }
 
 impl DataConnection {
-    pub(crate) fn new(socket: TcpStream, address: SocketAddr) -> Self {
+    pub(crate) fn new(socket: TcpStream, address: SocketAddr, worker: WorkerId) -> Self {
         Self {
             socket,
             address,
+            worker,
             peer: DataPeer::default(),
             current: None,
             known: HashMap::new(),
@@ -114,7 +116,19 @@ impl DataConnection {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Outcome::Wait(Interest::Read))
+        Ok(self.next_turn())
+    }
+
+    /// Goes to the worker of its session, once: then both ends of a stream are served by one thread,
+    /// which costs neither waiting for its lock nor moving it between cores.
+    fn next_turn(&mut self) -> Outcome {
+        match self.sessions.first() {
+            Some(session) if session.worker != self.worker => {
+                self.worker = session.worker;
+                Outcome::MoveTo(self.worker)
+            }
+            _ => Outcome::Wait(Interest::Read),
+        }
     }
 
     fn on_bytes(&mut self, relay: &Relay, mut bytes: &[u8]) -> Result<(), DataError> {

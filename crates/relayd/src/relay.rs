@@ -1,7 +1,6 @@
 //! What all connections of the relay daemon share.
 
 use std::collections::HashMap;
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -9,12 +8,12 @@ use std::time::{Duration, Instant};
 use relay::server::layout::Grouping;
 use relay::server::names::RelativePath;
 use relay::server::{ChunkMember, ChunkSet};
-use relay::{Minor, RelaySessionId, SessionKey, StreamHandle};
+use relay::{RelaySessionId, SessionKey, StreamHandle};
 
 use crate::budget::FileBudget;
 use crate::group::Group;
 use crate::output::Output;
-use crate::session::Session;
+use crate::session::{NewSession, Session};
 use crate::stream::SharedStream;
 
 /// Streams at once, of all sessions.
@@ -64,12 +63,9 @@ impl Relay {
     /// A session of a peer since minor 11; joins the directories of others with the same key.
     pub(crate) fn new_session(
         &self,
-        name: String,
-        minor: Minor,
-        has_indexes: bool,
+        new: NewSession<'_>,
         key: SessionKey,
         directory: &RelativePath,
-        control: &Arc<TcpStream>,
     ) -> Arc<Session> {
         let mut groups = lock(&self.groups);
         let slot = groups
@@ -87,27 +83,14 @@ impl Relay {
             groups.retain(|_, group| group.strong_count() > 0);
         }
         drop(groups);
-        Arc::new(Session::new(
-            self.session_id(),
-            name,
-            minor,
-            has_indexes,
-            group,
-            control,
-        ))
+        Arc::new(Session::new(self.session_id(), new, group))
     }
 
     /// A session of an older peer.
-    pub(crate) fn new_old_session(
-        &self,
-        name: String,
-        minor: Minor,
-        has_indexes: bool,
-        control: &Arc<TcpStream>,
-    ) -> (Arc<Session>, ChunkMember) {
+    pub(crate) fn new_old_session(&self, new: NewSession<'_>) -> (Arc<Session>, ChunkMember) {
         let (chunks, member) = ChunkSet::for_old_peer();
         let group = Arc::new(Group::new(Arc::clone(&self.output), chunks));
-        let session = Session::new(self.session_id(), name, minor, has_indexes, group, control);
+        let session = Session::new(self.session_id(), new, group);
         (Arc::new(session), member)
     }
 
@@ -196,7 +179,9 @@ impl Relay {
             streams.values().cloned().collect()
         };
         for stream in streams {
-            if let Err(error) = stream.abort(self) {
+            // No worker is there any more to complete a packet.
+            let closed = stream.abort_packet(self).and_then(|()| stream.abort(self));
+            if let Err(error) = closed {
                 tracing::error!("session {}: {error}", stream.session.id);
             }
         }

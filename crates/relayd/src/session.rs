@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use relay::{Minor, RelaySessionId};
 
 use crate::group::Group;
+use crate::worker::WorkerId;
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Session {
     /// Indexes will come.
     pub(crate) has_indexes: bool,
     pub(crate) group: Arc<Group>,
+    /// Serves the control connection.
+    pub(crate) worker: WorkerId,
     /// To end the conversation from another thread. The connection's own thread decides when the
     /// socket is closed.
     control: Weak<TcpStream>,
@@ -27,22 +30,32 @@ pub(crate) struct Session {
     failure: OnceLock<String>,
 }
 
+/// What a control connection says of the session it creates.
+#[derive(Debug)]
+pub(crate) struct NewSession<'a> {
+    pub(crate) name: String,
+    pub(crate) minor: Minor,
+    pub(crate) has_indexes: bool,
+    pub(crate) link: &'a Link,
+}
+
+/// A control connection as its session sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) socket: Arc<TcpStream>,
+    pub(crate) worker: WorkerId,
+}
+
 impl Session {
-    pub(crate) fn new(
-        id: RelaySessionId,
-        name: String,
-        minor: Minor,
-        has_indexes: bool,
-        group: Arc<Group>,
-        control: &Arc<TcpStream>,
-    ) -> Self {
+    pub(crate) fn new(id: RelaySessionId, new: NewSession<'_>, group: Arc<Group>) -> Self {
         Self {
             id,
-            name,
-            minor,
-            has_indexes,
+            name: new.name,
+            minor: new.minor,
+            has_indexes: new.has_indexes,
             group,
-            control: Arc::downgrade(control),
+            worker: new.link.worker,
+            control: Arc::downgrade(&new.link.socket),
             control_gone: AtomicBool::new(false),
             data_connections: AtomicUsize::new(0),
             failure: OnceLock::new(),
