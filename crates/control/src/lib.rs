@@ -14,17 +14,22 @@
 //! # }
 //! ```
 
+//! Programs that do not use async have [`blocking::Client`].
+
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 mod client;
 mod code;
 mod error;
 mod path;
+mod requests;
 
 pub use client::{CallError, Client};
 pub use code::ErrorCode;
 pub use error::{status, status_code};
 pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory};
+pub use requests::{DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT};
 
 /// The generated messages, client and server of `lttng.control.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]

@@ -1,0 +1,1 @@
+//! The C library `liblttng-ctl.so.0`.
