@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,17 @@ use crate::{Signal, Who, World};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");
 
-/// Builds the applications unless they are up to date, and gives their directory.
+/// The directory of the applications; builds them first, unless they are up to date.
 pub(crate) fn built() -> Result<PathBuf> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(out) = BUILT.get() {
+        return Ok(out.clone());
+    }
+    let out = build()?;
+    Ok(BUILT.get_or_init(|| out).clone())
+}
+
+fn build() -> Result<PathBuf> {
     let out = target_directory()?.join("system-test-apps");
     fs::create_dir_all(&out)?;
     // Tests of several processes may get here at once.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use system_tests::{App, World};
+use system_tests::{App, World, count_events};
 
 use crate::Settings;
 use crate::place::{Place, Route};
@@ -11,6 +11,9 @@ use crate::table::{Side, Table, Unit};
 
 /// How long nothing happens while the idle CPU is measured.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// Events of each application.
+const EVENTS: usize = 5;
 
 fn buffers(per_pid: bool) -> (&'static str, &'static str) {
     if per_pid {
@@ -25,7 +28,7 @@ fn buffers(per_pid: bool) -> (&'static str, &'static str) {
 fn launch(world: &World, count: usize) -> Result<(Vec<App>, Vec<f64>)> {
     let mut apps = Vec::new();
     for first in 0..count {
-        let args = format!("--events 5 --quiet --first-thread {first}");
+        let args = format!("--events {EVENTS} --quiet --first-thread {first}");
         let app = world.app(&args).env("LTTNG_UST_REGISTER_TIMEOUT", "-1");
         apps.push((Instant::now(), app.launch()?));
     }
@@ -114,6 +117,14 @@ fn launched_while_recording(
     ensure!(
         !stop.stdout.contains("Warning:"),
         "events were lost\n{stop}"
+    );
+    place.target.lttng("destroy")?.ok()?;
+    // Those who stop fast must still have brought everything.
+    let (_, dir) = place.output(Route::Network, "s");
+    let events = count_events(&dir)?;
+    ensure!(
+        events == (EVENTS * count) as u64,
+        "{events} events of {count} applications in the trace"
     );
     let what = format!("stop after {count} applications ended, {scheme}");
     table.add(side, &what, Unit::Seconds, took.as_secs_f64());
