@@ -161,12 +161,7 @@ impl OpenSession {
             Request::CloseStream {
                 stream,
                 last_net_seq_num,
-            } => {
-                let last = *last_net_seq_num;
-                self.on_stream(request.command(), *stream, |stream| {
-                    stream.close(relay, last)
-                })
-            }
+            } => self.close_stream(relay, *stream, *last_net_seq_num),
             Request::ResetMetadata { stream, .. } => {
                 self.on_stream(request.command(), *stream, |stream| {
                     stream.reset_metadata(relay)
@@ -264,6 +259,21 @@ impl OpenSession {
             Ok(()) => OK,
             Err(why) => refuse(command, ReturnCode::UNKNOWN, why),
         }
+    }
+
+    fn close_stream(&mut self, relay: &Relay, handle: StreamHandle, last: u64) -> Answer {
+        let answer = self.on_stream(Command::CLOSE_STREAM, handle, |stream| {
+            stream.close(relay, last)
+        });
+        // Most are closed now; the others go when the session asks for pending data, or ends.
+        if self
+            .streams
+            .get(&handle)
+            .is_some_and(|open| open.shared.is_closed())
+        {
+            self.streams.remove(&handle);
+        }
+        answer
     }
 
     fn metadata(&self, handle: StreamHandle, bytes: &[u8], padding: u32) -> Answer {

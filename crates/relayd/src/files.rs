@@ -241,9 +241,13 @@ impl StreamFiles {
             })?;
             index.file = Some(budget.count(file));
         }
-        if let Some(file) = &index.file {
-            file.write_all_at(&index.unwritten, index.size)
-                .map_err(failed("write to index", directory.as_ref()))?;
+        if let Some(file) = &index.file
+            && let Err(error) = file.write_all_at(&index.unwritten, index.size)
+        {
+            // Half a record would make the whole index unreadable.
+            let _ = file.set_len(index.size);
+            index.unwritten.clear();
+            return Err(failed("write to index", directory.as_ref())(error));
         }
         index.size += index.unwritten.len() as u64;
         index.unwritten.clear();

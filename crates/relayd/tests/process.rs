@@ -86,6 +86,32 @@ fn background_keeps_its_streams() {
     background("--background", Signal::INT);
 }
 
+#[test]
+fn ipv6() {
+    isolated(here!(), |w| {
+        let port_file = w.path("relayd.ports");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"));
+        let status = command
+            .args([
+                "-d",
+                "-C",
+                "tcp6://[::1]:0",
+                "-D",
+                "tcp6://[::]:0",
+                "-o",
+                "/run/out",
+            ])
+            .arg("--port-file")
+            .arg(&port_file)
+            .status()?;
+        ensure!(status.success(), "{status}");
+        for (_, port) in ports(&port_file)? {
+            TcpStream::connect(("::1", port))?;
+        }
+        Ok(())
+    });
+}
+
 fn port_in_use(options: &[&str]) -> Result<Output> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("--control-port=tcp://{}", taken.local_addr()?);

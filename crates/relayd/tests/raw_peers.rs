@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use raw_peer::{DATA_SIZE, PACKET_SIZE, RawPeer, index, stored, wait_closed};
@@ -106,11 +107,7 @@ fn data_that_ran_ahead_of_a_rotation_move_to_the_new_chunk() {
             peer.packet(stream, nr)?;
         }
         peer.index(stream, 0)?;
-        peer.ok(&Request::CreateTraceChunk {
-            chunk: ChunkId(1),
-            created_unix_s: 1_700_000_100,
-            override_name: None,
-        })?;
+        peer.create_chunk(1)?;
         let positions = [StreamPosition {
             stream,
             rotate_at_seq_num: 2,
@@ -145,7 +142,7 @@ fn data_that_ran_ahead_of_a_rotation_move_to_the_new_chunk() {
             .join(TREE);
         ensure!(fs::read(old.join("c_0"))? == [stored(0), stored(1)].concat());
         ensure!(offsets(&fs::read(old.join("index/c_0.idx"))?) == [0, PACKET_SIZE]);
-        let new = session.join("20231114T221500+0000-1").join(TREE);
+        let new = session.join("20231114T221321+0000-1").join(TREE);
         ensure!(fs::read(new.join("c_0"))? == [stored(2), stored(3)].concat());
         ensure!(offsets(&fs::read(new.join("index/c_0.idx"))?) == [0, PACKET_SIZE]);
         relay.daemon().assert_no_complaints()
@@ -279,12 +276,7 @@ fn names_cannot_leave_the_output_directory() {
         peer.create_session("s", "")?;
         let early = peer.add_stream(TREE, "c_0");
         ensure!(early.is_err(), "no trace chunk yet");
-        let chunk = ChunkId(0);
-        peer.ok(&Request::CreateTraceChunk {
-            chunk,
-            created_unix_s: 0,
-            override_name: None,
-        })?;
+        peer.create_chunk(0)?;
         for (path, name) in [
             ("../../etc", "c"),
             ("a/../../../b", "c"),
@@ -367,6 +359,91 @@ fn stopping_keeps_complete_packets_and_cuts_half_ones() {
         ensure!(read(&relay, "s", "c_0")? == [stored(0), stored(1), stored(2)].concat());
         let index = read(&relay, "s", "index/c_0.idx")?;
         ensure!(offsets(&index) == [0, PACKET_SIZE, 2 * PACKET_SIZE]);
+        Ok(())
+    });
+}
+
+/// Many more files than descriptors: they are given up and taken back, in all that can happen to them.
+#[test]
+fn a_small_pool_of_descriptors_is_enough() {
+    const STREAMS: u64 = 300;
+    const POOL: usize = 200;
+    isolated(here!(), |w| {
+        let (ports, output) = (w.path("ports"), w.path("out"));
+        let mut daemon = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"))
+            .args(["-C", "tcp://127.0.0.1:0", "-D", "tcp://127.0.0.1:0"])
+            .arg(format!("--fd-pool-size={POOL}"))
+            .arg("--output")
+            .arg(&output)
+            .arg("--port-file")
+            .arg(&ports)
+            .spawn()?;
+        let text = eventually("the ports", || Ok(fs::read_to_string(&ports).ok()))?;
+        let ports: Vec<u16> = text
+            .lines()
+            .filter_map(|line| line.split_once('=')?.1.parse().ok())
+            .collect();
+        let mut peer = RawPeer::connect_to(ports[0], ports[1], Minor::NEWEST)?;
+        peer.create_session("s", "")?;
+        peer.create_chunk(0)?;
+        let mut streams = Vec::new();
+        for nr in 0..STREAMS {
+            streams.push(peer.add_stream(TREE, &format!("c_{nr}"))?);
+        }
+        let round = |peer: &mut RawPeer, nr: u64| -> Result<()> {
+            for stream in &streams {
+                peer.packet(*stream, nr)?;
+                peer.index(*stream, nr)?;
+            }
+            streams
+                .iter()
+                .try_for_each(|stream| peer.wait_received(*stream, nr))
+        };
+        round(&mut peer, 0)?;
+        round(&mut peer, 1)?;
+        let open = fs::read_dir(format!("/proc/{}/fd", daemon.id()))?.count();
+        ensure!(open < POOL, "{open} descriptors");
+        peer.create_chunk(1)?;
+        let at = |stream: &StreamHandle| StreamPosition {
+            stream: *stream,
+            rotate_at_seq_num: 2,
+        };
+        let positions: Vec<_> = streams.iter().map(at).collect();
+        let to = Some(ChunkId(1));
+        peer.ok(&Request::RotateStreams {
+            to,
+            positions: Cow::Owned(positions),
+        })?;
+        peer.ok(&Request::CloseTraceChunk {
+            chunk: ChunkId(0),
+            closed_unix_s: 1_700_000_009,
+            command: Some(CloseCommand::MOVE_TO_COMPLETED),
+        })?;
+        round(&mut peer, 2)?;
+        let session = output.join("raw/s");
+        for (chunk, packets) in [
+            (
+                "archives/20231114T221320+0000-20231114T221329+0000-0",
+                &[0, 1][..],
+            ),
+            ("20231114T221321+0000-1", &[2]),
+        ] {
+            let tree = session.join(chunk).join(TREE);
+            let expected: Vec<u8> = packets.iter().flat_map(|nr| stored(*nr)).collect();
+            for nr in 0..STREAMS {
+                ensure!(
+                    fs::read(tree.join(format!("c_{nr}")))? == expected,
+                    "{chunk} c_{nr}"
+                );
+                let index = fs::read(tree.join(format!("index/c_{nr}.idx")))?;
+                ensure!(
+                    offsets(&index).len() == packets.len(),
+                    "{chunk} index of c_{nr}"
+                );
+            }
+        }
+        daemon.kill()?;
+        daemon.wait()?;
         Ok(())
     });
 }

@@ -22,7 +22,9 @@ pub mod layout;
 pub mod names;
 mod stream;
 
-pub use chunks::{ChunkEffect, ChunkError, ChunkMember, ChunkSet, MAX_CHUNKS};
+pub use chunks::{
+    ChunkEffect, ChunkError, ChunkMember, ChunkSet, MAX_CHUNKS, MAX_STREAM_DIRECTORIES,
+};
 pub use control::{Answer, CloseReason, ControlPeer, Step, refused_session};
 pub use data::{DataPeer, DataPiece};
 pub use stream::{

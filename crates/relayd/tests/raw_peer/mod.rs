@@ -32,6 +32,11 @@ impl RawPeer {
     /// Connects and agrees on a version.
     pub(crate) fn connect(relay: &Relay, minor: Minor) -> Result<Self> {
         let [control, data, _] = relay.ports();
+        Self::connect_to(control, data, minor)
+    }
+
+    /// Connects to these ports and agrees on a version.
+    pub(crate) fn connect_to(control: u16, data: u16, minor: Minor) -> Result<Self> {
         let connect = |port| -> Result<TcpStream> {
             let socket = TcpStream::connect(("127.0.0.1", port))?;
             socket.set_read_timeout(Some(TIMEOUT))?;
@@ -62,12 +67,17 @@ impl RawPeer {
     pub(crate) fn session(relay: &Relay, name: &str) -> Result<Self> {
         let mut peer = Self::connect(relay, Minor::NEWEST)?;
         peer.create_session(name, "")?;
-        peer.ok(&Request::CreateTraceChunk {
-            chunk: ChunkId(0),
-            created_unix_s: 1_700_000_000,
-            override_name: None,
-        })?;
+        peer.create_chunk(0)?;
         Ok(peer)
+    }
+
+    /// Chunk `id`, created `id` seconds after 2023-11-14 22:13:20.
+    pub(crate) fn create_chunk(&mut self, id: u64) -> Result<()> {
+        self.ok(&Request::CreateTraceChunk {
+            chunk: ChunkId(id),
+            created_unix_s: 1_700_000_000 + id,
+            override_name: None,
+        })
     }
 
     pub(crate) fn create_session(&mut self, name: &str, base_path: &str) -> Result<RelaySessionId> {

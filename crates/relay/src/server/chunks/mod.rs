@@ -60,6 +60,9 @@ pub enum ChunkError {
     /// More chunks than anyone needs.
     #[error("more than {MAX_CHUNKS} trace chunks of a session in use")]
     TooMany,
+    /// More directories than anyone needs.
+    #[error("more than {MAX_STREAM_DIRECTORIES} directories of streams in a trace chunk")]
+    TooManyDirectories,
 }
 
 impl ChunkError {
@@ -67,7 +70,7 @@ impl ChunkError {
     #[must_use]
     pub fn code(self) -> ReturnCode {
         match self {
-            Self::Unknown(_) | Self::TooMany => ReturnCode::NO_MEMORY,
+            Self::Unknown(_) | Self::TooMany | Self::TooManyDirectories => ReturnCode::NO_MEMORY,
             Self::NotClosed | Self::NotPending(_) | Self::ClearDisallowed => {
                 ReturnCode::INVALID_PROTOCOL
             }
@@ -78,6 +81,9 @@ impl ChunkError {
 
 /// How many trace chunks of one session may be in use at once.
 pub const MAX_CHUNKS: usize = 1024;
+/// How many directories the streams of one trace chunk may have; each traced process has one, with
+/// per-PID buffers.
+pub const MAX_STREAM_DIRECTORIES: usize = 1 << 20;
 
 const OLD_DIRECTORY: &str = ".tmp_old_chunk";
 const NEW_DIRECTORY: &str = ".tmp_new_chunk";
@@ -325,10 +331,14 @@ impl ChunkSet {
     /// # Errors
     /// When there is no such chunk.
     pub fn stream_joins(&mut self, id: ChunkId, path: &RelativePath) -> Result<(), ChunkError> {
-        let chunk = self.hold(id)?;
+        let chunk = self.chunks.get_mut(&id).ok_or(ChunkError::Unknown(id))?;
         if !chunk.stream_directories.contains(path) {
+            if chunk.stream_directories.len() >= MAX_STREAM_DIRECTORIES {
+                return Err(ChunkError::TooManyDirectories);
+            }
             chunk.stream_directories.insert(path.clone());
         }
+        chunk.holders += 1;
         Ok(())
     }
 
@@ -356,10 +366,10 @@ impl ChunkSet {
         }
     }
 
-    fn hold(&mut self, id: ChunkId) -> Result<&mut Chunk, ChunkError> {
+    fn hold(&mut self, id: ChunkId) -> Result<(), ChunkError> {
         let chunk = self.chunks.get_mut(&id).ok_or(ChunkError::Unknown(id))?;
         chunk.holders += 1;
-        Ok(chunk)
+        Ok(())
     }
 
     fn in_session(&self, name: &str) -> String {
