@@ -24,7 +24,7 @@ mod transport;
 
 pub use message::{
     Answer, BufferMode, ChunkSetup, Counters, Envelope, Notice, OutputFailure, OutputSetup,
-    RelaySetup, Request, RequestId, SessionSetup, StreamKey, StreamSetup, TraceKey, TraceSetup,
-    Wakeup,
+    Predecessor, RelaySetup, Request, RequestId, SessionSetup, StreamKey, StreamSetup, TraceKey,
+    TraceSetup, Wakeup,
 };
 pub use transport::{MAX_FDS, MAX_MESSAGE_BYTES, Received, TransportError, receive, send};

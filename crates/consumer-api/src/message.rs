@@ -63,9 +63,15 @@ pub enum Request {
     /// the files, on a relay `ROTATE_STREAMS` to nothing, `CLOSE_TRACE_CHUNK`, `CLOSE_STREAM` of
     /// every stream. Answered when the relay has let go of the chunk. All traces and streams are
     /// forgotten.
+    ///
+    /// Each stream's last packet is told in a [`Notice::StreamClosed`] before the answer.
     CloseChunk {
         /// Seconds since the Unix epoch.
         closed_unix_s: u64,
+        /// Tracing goes on elsewhere: a packet that its writer has not finished stays in the buffer for
+        /// the next consumer daemon. Otherwise it is salvaged as far as it goes.
+        #[serde(default)]
+        writers_alive: bool,
     },
     /// Asks for [`Answer::Counters`].
     QueryCounters,
@@ -154,9 +160,18 @@ pub struct StreamSetup {
     pub tracefile_size: u64,
     /// Files kept, the oldest is overwritten; 0 = no limit.
     pub tracefile_count: u64,
-    /// The buffer had a reader before, which is gone: go on at its position.
+    /// The buffer had a reader before, which is gone: go on at its position. Tells what is known of it.
     #[serde(default)]
-    pub resume: bool,
+    pub resume: Option<Predecessor>,
+}
+
+/// What is known of the reader that a buffer had before. Zero and `None` if it could not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// `packet_seq_num` of the last packet that it delivered.
+    pub last_packet: Option<u64>,
+    /// Discarded events that it has counted: the value in its last packet.
+    pub discarded_events: u64,
 }
 
 /// What the writers do when the buffer is full.
@@ -204,6 +219,13 @@ pub enum Notice {
         trace: TraceKey,
         /// Totals of the trace.
         counters: Counters,
+    },
+    /// A stream was closed with its chunk; another consumer daemon may go on after this.
+    StreamClosed {
+        /// The stream.
+        stream: StreamKey,
+        /// Where this consumer daemon stopped.
+        last: Predecessor,
     },
     /// The output takes nothing any more. Sent once; the buffers are left as they are, later
     /// requests that need the output fail.

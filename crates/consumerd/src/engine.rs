@@ -169,7 +169,16 @@ impl Engine {
                 }
                 Ok(())
             }
-            Request::CloseChunk { closed_unix_s } => session.close_chunk(poller, closed_unix_s),
+            Request::CloseChunk {
+                closed_unix_s,
+                writers_alive,
+            } => {
+                let stops = session.close_chunk(poller, closed_unix_s, writers_alive)?;
+                for (stream, last) in stops {
+                    self.link.say(&Notice::StreamClosed { stream, last });
+                }
+                Ok(())
+            }
             // The control thread answers it; and the set-up was taken before.
             Request::QueryCounters | Request::Setup(_) => Err(refused("nothing to do")),
         }

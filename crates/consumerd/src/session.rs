@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
+use consumer_api::{Counters, Predecessor, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
 use ring_buffer::FlushMode;
 
 use crate::counters::Totals;
@@ -358,24 +358,32 @@ impl Session {
         Ok(self.traces.remove(&key).map(|trace| trace.counters()))
     }
 
-    /// Ends the chunk, and with it all traces.
+    /// Ends the chunk, and with it all traces; tells where each stream stopped.
     pub(crate) fn close_chunk(
         &mut self,
         poller: &mut Poller,
         closed_unix_s: u64,
-    ) -> Result<(), OutputError> {
-        // Complete packets behind one that a killed writer left open would be lost with it. Its writer may
-        // be stopped and not dead: then it finds the place as it left it, and loses that one packet.
-        for key in self.deliver_patiently(self.stream_keys())? {
-            self.deliver_pending(key, Writers::Gone)?;
+        writers_alive: bool,
+    ) -> Result<Vec<(StreamKey, Predecessor)>, OutputError> {
+        let unfinished = self.deliver_patiently(self.stream_keys())?;
+        if !writers_alive {
+            // Complete packets behind one that a killed writer left open would be lost with it. Its writer
+            // may be stopped and not dead: then it finds the place as it left it, and loses that one
+            // packet.
+            for key in unfinished {
+                self.deliver_pending(key, Writers::Gone)?;
+            }
         }
         self.deliver_metadata()?;
         self.output.close_chunk(closed_unix_s)?;
-        for key in self.stream_keys() {
+        let keys = self.stream_keys();
+        let last = |key: &StreamKey| Some((*key, self.streams.get(key)?.last()));
+        let stops = keys.iter().filter_map(last).collect();
+        for key in keys {
             self.forget_stream(poller, key);
         }
         self.traces.clear();
-        Ok(())
+        Ok(stops)
     }
 
     /// Lets go of everything; the buffers stay as they are.

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::Context;
-use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey};
+use consumer_api::{Counters, Predecessor, StreamKey, StreamSetup, TraceKey};
 use ring_buffer::{
     BufferMode, Geometry, Next, PacketLease, ReadError, Reader, StreamIdentity, monotonic_now,
 };
@@ -33,8 +33,8 @@ pub(crate) struct Stream {
     totals: Arc<ChannelTotals>,
     /// Number of the last packet that is where it belongs.
     last_number: Option<u64>,
-    /// Discarded events up to that packet; unknown after a predecessor whose packets we cannot see.
-    discarded: Option<u64>,
+    /// Discarded events that were counted.
+    discarded: u64,
 }
 
 /// Whether the writers of a stream may still finish what they began.
@@ -78,7 +78,7 @@ impl Stream {
             cpu: setup.cpu,
         };
         let name = format!("{}_{}", setup.channel_name, setup.cpu);
-        let reader = if setup.resume {
+        let reader = if setup.resume.is_some() {
             Reader::resume(shm.as_fd(), geometry, identity)
         } else {
             Reader::attach(shm.as_fd(), geometry, identity)
@@ -95,15 +95,23 @@ impl Stream {
             ended: false,
             broken: false,
             totals,
-            last_number: None,
-            discarded: (!setup.resume).then_some(0),
+            last_number: setup.resume.and_then(|predecessor| predecessor.last_packet),
+            discarded: setup.resume.unwrap_or_default().discarded_events,
         })
     }
 
-    /// Notes what the output has of this stream already.
+    /// Notes what the output has of this stream already: the predecessor died before it could tell, so
+    /// the discarded events that it counted are counted again from where the last count was told.
     pub(crate) fn has_stored(&mut self, stored: Stored) {
-        self.last_number = Some(stored.packet_seq_num);
-        self.discarded = Some(stored.events_discarded);
+        self.last_number = self.last_number.max(Some(stored.packet_seq_num));
+    }
+
+    /// Where a successor goes on.
+    pub(crate) fn last(&self) -> Predecessor {
+        Predecessor {
+            last_packet: self.last_number,
+            discarded_events: self.discarded,
+        }
     }
 
     /// Closes the current packet; see [`ring_buffer::FlushMode`].
@@ -165,7 +173,7 @@ impl Stream {
         trace.count(&counters);
         // The tracer's count may step back when a writer was preempted while it closed a packet.
         let discarded = lease.header().events_discarded.get();
-        self.discarded = Some(discarded.max(self.discarded.unwrap_or(0)));
+        self.discarded = self.discarded.max(discarded);
         self.last_number = Some(number);
         lease.release();
         self.totals.add(&counters);
@@ -173,14 +181,14 @@ impl Stream {
     }
 }
 
-fn count(lease: &PacketLease<'_>, last_number: Option<u64>, discarded: Option<u64>) -> Counters {
+fn count(lease: &PacketLease<'_>, last_number: Option<u64>, discarded: u64) -> Counters {
     let number = lease.header().packet_seq_num.get();
     let now_discarded = lease.header().events_discarded.get();
     Counters {
         events: 0,
         packets: 1,
         bytes: lease.padded_len(),
-        discarded_events: now_discarded.saturating_sub(discarded.unwrap_or(now_discarded)),
+        discarded_events: now_discarded.saturating_sub(discarded),
         lost_packets: match last_number {
             Some(last) => number.saturating_sub(last.saturating_add(1)),
             None => lease.lost_before(),

@@ -82,7 +82,13 @@ fn a_drain_brings_every_event_into_the_files() {
             stream.small().unwrap();
         }
         consumer.ask(Request::Drain, &[]);
-        consumer.ask(Request::CloseChunk { closed_unix_s: 1 }, &[]);
+        consumer.ask(
+            Request::CloseChunk {
+                closed_unix_s: 1,
+                writers_alive: false,
+            },
+            &[],
+        );
         assert_complete(&out, &[&traced])?;
         assert!(consumer.close());
         Ok(())
@@ -227,7 +233,13 @@ fn a_gap_that_a_killed_writer_left_costs_one_packet() {
         }
         consumer.ask(Request::Drain, &[]);
         assert_eq!(fs::metadata(out.join("ust/chan_0"))?.len(), 0);
-        consumer.ask(Request::CloseChunk { closed_unix_s: 1 }, &[]);
+        consumer.ask(
+            Request::CloseChunk {
+                closed_unix_s: 1,
+                writers_alive: false,
+            },
+            &[],
+        );
         let trace = Trace::read(&out)?;
         trace.assert_clean()?;
         let found: Vec<i64> = values(&trace).into_keys().collect();
@@ -352,7 +364,7 @@ fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
         let mut second = Consumer::start();
         second.set_up_directory(&elsewhere);
         for stream in &mut traced.streams {
-            stream.setup.resume = true;
+            stream.setup.resume = Some(Default::default());
         }
         traced.add_to(&mut second);
         second.ask(Request::Drain, &[]);
@@ -395,7 +407,7 @@ fn a_killed_consumer_is_replaced_without_gap_or_double() {
                 consumer.kill();
             }
             for stream in &mut traced.streams {
-                stream.setup.resume = true;
+                stream.setup.resume = Some(Default::default());
             }
         }
         assert_complete(&out, &[&traced])
@@ -439,7 +451,7 @@ fn kills_at_any_moment_double_nothing() {
                     let mut consumer = Consumer::start();
                     consumer.set_up_directory(&out);
                     traced.add_to(&mut consumer);
-                    traced.streams[0].setup.resume = true;
+                    traced.streams[0].setup.resume = Some(Default::default());
                     // Not to wait for anything, but to be killed at different moments.
                     thread::sleep(Duration::from_micros(3000 + 1117 * round));
                     consumer.kill();

@@ -77,6 +77,7 @@ fn everything_arrives_at_a_stock_relay() {
         consumer.ask(
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
+                writers_alive: false,
             },
             &[],
         );
@@ -115,6 +116,7 @@ fn traces_of_applications_come_and_go() {
         consumer.ask(
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
+                writers_alive: false,
             },
             &[],
         );
@@ -140,6 +142,7 @@ fn a_chunk_without_packets_is_closed_too() {
         consumer.ask(
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
+                writers_alive: false,
             },
             &[],
         );
@@ -176,6 +179,7 @@ fn old_relays_are_spoken_to_in_their_version() {
             consumer.ask(
                 Request::CloseChunk {
                     closed_unix_s: 1_700_000_100,
+                    writers_alive: false,
                 },
                 &[],
             );
@@ -204,6 +208,7 @@ fn limited_files_do_not_upset_a_stock_relay() {
         consumer.ask(
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
+                writers_alive: false,
             },
             &[],
         );
@@ -247,7 +252,7 @@ fn a_relay_that_dies_is_told_and_the_buffers_stay() {
         let mut second = Consumer::start();
         second.set_up_directory(&out);
         for stream in &mut traced.streams {
-            stream.setup.resume = true;
+            stream.setup.resume = Some(Default::default());
         }
         traced.add_to(&mut second);
         second.ask(Request::Drain, &[]);

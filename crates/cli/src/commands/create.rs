@@ -97,6 +97,7 @@ async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
         name: args.name.unwrap_or_default(),
         home: home(),
         count_events: false,
+        ..CreateSessionRequest::default()
     };
     let mut client = spawn::connect_or_spawn(context).await?;
     match client.create_session(request).await {

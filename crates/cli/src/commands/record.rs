@@ -96,6 +96,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         output,
         home: home(),
         count_events: true,
+        ..Default::default()
     };
     let session = match client.create_session(request).await {
         Ok(answer) => answer.into_inner().session.unwrap_or_default(),

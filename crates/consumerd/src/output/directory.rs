@@ -82,7 +82,7 @@ impl DirectoryOutput {
             size: setup.tracefile_size,
             count: setup.tracefile_count,
         };
-        let opened = if setup.resume {
+        let opened = if setup.resume.is_some() {
             TraceFile::resume(place, limits)?
         } else {
             (TraceFile::create(place, limits)?, None)

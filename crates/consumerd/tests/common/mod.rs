@@ -353,7 +353,7 @@ fn stream(trace: u64, cpu: u32, shape: Shape) -> TracedStream {
         read_timer_us: 0,
         tracefile_size: 0,
         tracefile_count: 0,
-        resume: false,
+        resume: None,
     };
     TracedStream {
         setup,

@@ -77,6 +77,8 @@ pub struct CreateSessionRequest {
     /// Let the consumer daemon count events (used by `lttng record`).
     #[prost(bool, tag = "4")]
     pub count_events: bool,
+    #[prost(enumeration = "RelayLoss", tag = "5")]
+    pub relay_loss: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSessionResponse {
@@ -119,9 +121,12 @@ pub struct OutputState {
     /// Why it failed.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
-    /// Local: the session's directory. Relay: the path on the collector that the relay reported.
+    /// Local: the directory in use. Relay: the path on the collector that the relay reported.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
+    /// Consumer daemons that died and were replaced.
+    #[prost(uint64, tag = "4")]
+    pub consumers_replaced: u64,
 }
 /// Nested message and enum types in `OutputState`.
 pub mod output_state {
@@ -144,6 +149,8 @@ pub mod output_state {
         Connected = 2,
         /// Takes nothing any more: `reason`.
         Failed = 3,
+        /// The relay daemon is out of reach and tried again and again: `reason`.
+        Reconnecting = 4,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -156,6 +163,7 @@ pub mod output_state {
                 Self::Ready => "KIND_READY",
                 Self::Connected => "KIND_CONNECTED",
                 Self::Failed => "KIND_FAILED",
+                Self::Reconnecting => "KIND_RECONNECTING",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -165,6 +173,7 @@ pub mod output_state {
                 "KIND_READY" => Some(Self::Ready),
                 "KIND_CONNECTED" => Some(Self::Connected),
                 "KIND_FAILED" => Some(Self::Failed),
+                "KIND_RECONNECTING" => Some(Self::Reconnecting),
                 _ => None,
             }
         }
@@ -221,13 +230,13 @@ pub struct NetworkAttributes {
     /// IPv4 or IPv6 literal or host name; empty: collect locally.
     #[prost(string, tag = "2")]
     pub address: ::prost::alloc::string::String,
-    /// 0: the default port (5342, 5343).
     #[prost(uint32, tag = "3")]
     pub control_port: u32,
     #[prost(uint32, tag = "4")]
     pub data_port: u32,
 }
-/// Unset members stay as they are.
+/// Unset members stay as they are; at first the ports are 5342 and 5343, and streaming is off. Streaming
+/// needs an address: without one the trace is collected locally.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetNetworkRequest {
     #[prost(string, tag = "1")]
@@ -236,10 +245,13 @@ pub struct SetNetworkRequest {
     pub enabled: ::core::option::Option<bool>,
     #[prost(string, optional, tag = "3")]
     pub address: ::core::option::Option<::prost::alloc::string::String>,
+    /// 1 to 65535.
     #[prost(uint32, optional, tag = "4")]
     pub control_port: ::core::option::Option<u32>,
     #[prost(uint32, optional, tag = "5")]
     pub data_port: ::core::option::Option<u32>,
+    #[prost(enumeration = "RelayLoss", tag = "6")]
+    pub relay_loss: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetNetworkResponse {
@@ -597,6 +609,38 @@ impl Domain {
             "DOMAIN_UNSPECIFIED" => Some(Self::Unspecified),
             "DOMAIN_KERNEL" => Some(Self::Kernel),
             "DOMAIN_UST" => Some(Self::Ust),
+            _ => None,
+        }
+    }
+}
+/// What happens when the relay daemon goes away while the session is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RelayLoss {
+    Unspecified = 0,
+    /// Connect again, as often as it takes; the buffers follow their own mode meanwhile. The default.
+    Reconnect = 1,
+    /// Go on in a local directory.
+    Local = 2,
+}
+impl RelayLoss {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RELAY_LOSS_UNSPECIFIED",
+            Self::Reconnect => "RELAY_LOSS_RECONNECT",
+            Self::Local => "RELAY_LOSS_LOCAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RELAY_LOSS_UNSPECIFIED" => Some(Self::Unspecified),
+            "RELAY_LOSS_RECONNECT" => Some(Self::Reconnect),
+            "RELAY_LOSS_LOCAL" => Some(Self::Local),
             _ => None,
         }
     }

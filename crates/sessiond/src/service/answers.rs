@@ -6,18 +6,30 @@ use ust::command::LogLevels;
 
 use crate::app::{AppIdentity, ListedEvent};
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
-use crate::session::{OutputSetting, OutputStatus, Session, SessionCounters};
+use crate::session::{
+    NetworkAttributes, OutputReport, OutputSetting, OutputStatus, Session, SessionCounters,
+};
 
 pub(super) fn session(session: &Session) -> v1::Session {
+    let report = session.output_report();
     v1::Session {
         name: session.name.clone(),
-        output: Some(output(&session.output)),
+        output: Some(output(&report.setting)),
         active: session.plan().active,
         created_unix_s: session.created_unix_s(),
         owner_uid: session.owner.uid,
         owner_gid: session.owner.gid,
-        output_state: Some(output_state(session)),
-        network: None,
+        network: Some(network(&report.network)),
+        output_state: Some(state(report)),
+    }
+}
+
+pub(super) fn network(attributes: &NetworkAttributes) -> v1::NetworkAttributes {
+    v1::NetworkAttributes {
+        enabled: attributes.enabled,
+        address: attributes.address.clone(),
+        control_port: attributes.control_port.into(),
+        data_port: attributes.data_port.into(),
     }
 }
 
@@ -51,21 +63,27 @@ pub(super) fn counters(counted: &Counters) -> v1::Counters {
 }
 
 pub(super) fn output_state(session: &Session) -> v1::OutputState {
+    state(session.output_report())
+}
+
+fn state(report: OutputReport) -> v1::OutputState {
     use v1::output_state::Kind;
 
-    let (kind, reason, path) = match session.output_status() {
+    let (kind, reason, path) = match report.status {
         OutputStatus::Unused => (Kind::Unspecified, String::new(), String::new()),
         OutputStatus::Ready {
             path,
             remote: false,
         } => (Kind::Ready, String::new(), path),
         OutputStatus::Ready { path, remote: true } => (Kind::Connected, String::new(), path),
+        OutputStatus::Reconnecting { path, reason } => (Kind::Reconnecting, reason, path),
         OutputStatus::Failed { path, reason } => (Kind::Failed, reason, path),
     };
     v1::OutputState {
         kind: kind.into(),
         reason,
         path,
+        consumers_replaced: report.replaced,
     }
 }
 

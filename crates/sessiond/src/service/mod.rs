@@ -143,6 +143,9 @@ impl SessionDaemon for Service {
             output,
             home: request.home.into(),
             count_events: request.count_events,
+            relay_loss: requests::relay_loss(request.relay_loss)
+                .map_err(refused)?
+                .unwrap_or_default(),
         });
         let session = created.map_err(refused)?;
         let session = Some(answers::session(&session));
@@ -328,11 +331,18 @@ impl SessionDaemon for Service {
         request: Request<v1::SetOutputRequest>,
     ) -> Answer<v1::SetOutputResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
-        let message = format!(
-            "the output of session `{}` cannot be changed yet",
-            session.name
-        );
-        Err(status(ErrorCode::NOT_SUPPORTED, message))
+        let given = request.into_inner().output.unwrap_or_default();
+        let setting = requests::output(given).map_err(refused)?;
+        let changed = session.clone();
+        to_the_end(async move {
+            let _exclusive = changed.exclusive().await?;
+            let setting = setting.unwrap_or_else(|| changed.default_output());
+            let network = changed.output_report().network.implied_by(&setting);
+            changed.set_output(setting, network, None).await
+        })
+        .await?;
+        let session = Some(answers::session(&session));
+        Ok(Response::new(v1::SetOutputResponse { session }))
     }
 
     async fn set_network(
@@ -340,11 +350,20 @@ impl SessionDaemon for Service {
         request: Request<v1::SetNetworkRequest>,
     ) -> Answer<v1::SetNetworkResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
-        let message = format!(
-            "the output of session `{}` cannot be changed yet",
-            session.name
-        );
-        Err(status(ErrorCode::NOT_SUPPORTED, message))
+        let request = request.into_inner();
+        let relay_loss = requests::relay_loss(request.relay_loss).map_err(refused)?;
+        let changed = session.clone();
+        to_the_end(async move {
+            let _exclusive = changed.exclusive().await?;
+            let report = changed.output_report();
+            let network = requests::network(&report.network, &request)?;
+            let setting = changed.output_for(&network, &report.setting);
+            changed.set_output(setting, network, relay_loss).await
+        })
+        .await?;
+        let network = Some(answers::network(&session.output_report().network));
+        let session = Some(answers::session(&session));
+        Ok(Response::new(v1::SetNetworkResponse { network, session }))
     }
 
     async fn get_data_pending(

@@ -9,7 +9,7 @@ use ust::command::{Context, LogLevels};
 
 use crate::service::contexts;
 use crate::session::plan::{Attributes, BufferType, Filter, MAX_NAME, Plan, Refusal, Rule};
-use crate::session::{OutputSetting, RelayAddress};
+use crate::session::{NetworkAttributes, OutputSetting, RelayAddress, RelayLoss};
 
 /// Sub-buffer sizes when none is given, bytes.
 const PER_UID_SUBBUF_SIZE: u64 = 512 << 10;
@@ -49,25 +49,10 @@ pub(super) fn output(output: v1::Output) -> Result<Option<OutputSetting>, Refusa
 }
 
 fn relay_output(relay: v1::RelayOutput) -> Result<OutputSetting, Refusal> {
-    let port = |number: u32, what: &str| match u16::try_from(number) {
-        Ok(port) if port != 0 => Ok(port),
-        _ => Err(invalid(format!(
-            "the {what} port {number} is not between 1 and 65535"
-        ))),
-    };
-    if relay.address.is_empty() || relay.address.len() > MAX_NAME {
-        return Err(invalid(format!(
-            "`{}` is no host name or address",
-            relay.address
-        )));
-    }
+    check_host(&relay.address)?;
     let control_port = port(relay.control_port, "control")?;
     let data_port = port(relay.data_port, "data")?;
-    if control_port == data_port {
-        return Err(invalid(format!(
-            "control and data port are both {control_port}"
-        )));
-    }
+    check_ports(control_port, data_port)?;
     let leaves = relay.base_path.split('/').any(|part| part == "..");
     if leaves || relay.base_path.len() > MAX_BASE_PATH || relay.base_path.contains('\0') {
         return Err(invalid(format!(
@@ -85,6 +70,70 @@ fn relay_output(relay: v1::RelayOutput) -> Result<OutputSetting, Refusal> {
         address,
         base_path: relay.base_path,
     })
+}
+
+fn check_host(host: &str) -> Result<(), Refusal> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || c == '/';
+    if host.is_empty() || host.len() > MAX_NAME || host.contains(bad) {
+        return Err(invalid(format!(
+            "`{}` is no host name or address",
+            host.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+fn port(number: u32, what: &str) -> Result<u16, Refusal> {
+    match u16::try_from(number) {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(invalid(format!(
+            "the {what} port {number} is not between 1 and 65535"
+        ))),
+    }
+}
+
+fn check_ports(control: u16, data: u16) -> Result<(), Refusal> {
+    if control == data {
+        return Err(invalid(format!("control and data port are both {control}")));
+    }
+    Ok(())
+}
+
+/// The attributes after a change of some of them.
+pub(super) fn network(
+    was: &NetworkAttributes,
+    change: &v1::SetNetworkRequest,
+) -> Result<NetworkAttributes, Refusal> {
+    let mut network = was.clone();
+    if let Some(enabled) = change.enabled {
+        network.enabled = enabled;
+    }
+    if let Some(address) = &change.address {
+        if !address.is_empty() {
+            check_host(address)?;
+        }
+        network.address = address.clone();
+    }
+    if let Some(number) = change.control_port {
+        network.control_port = port(number, "control")?;
+    }
+    if let Some(number) = change.data_port {
+        network.data_port = port(number, "data")?;
+    }
+    check_ports(network.control_port, network.data_port)?;
+    Ok(network)
+}
+
+/// `None`: as it is.
+pub(super) fn relay_loss(number: i32) -> Result<Option<RelayLoss>, Refusal> {
+    match v1::RelayLoss::try_from(number) {
+        Ok(v1::RelayLoss::Unspecified) => Ok(None),
+        Ok(v1::RelayLoss::Reconnect) => Ok(Some(RelayLoss::Reconnect)),
+        Ok(v1::RelayLoss::Local) => Ok(Some(RelayLoss::Local)),
+        Err(_) => Err(invalid(format!(
+            "unknown value {number} for the loss of the relay"
+        ))),
+    }
 }
 
 /// The type that is asked for, else that of the session's channels, else per user.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
-use consumer_api::{Request, StreamKey, StreamSetup, TraceKey, TraceSetup};
+use consumer_api::{Predecessor, Request, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ring_buffer::{ChannelLayout, Geometry, StreamMemory};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -92,22 +92,23 @@ pub(crate) enum BuffersError {
 }
 
 impl TraceBuffers {
-    /// Makes the buffers of all channels. `preamble` begins the metadata; `next_stream` counts streams of
-    /// the session.
+    /// Makes the buffers of all channels. `preamble` begins the metadata; streams are numbered from
+    /// `first_stream`.
     pub(crate) fn create(
         identity: TraceIdentity,
         channels: &[Arc<PlannedChannel>],
         cpus: u32,
         preamble: &str,
-        next_stream: &mut u64,
+        first_stream: u64,
     ) -> Result<Self, BuffersError> {
+        let mut next_stream = first_stream;
         let file = memfd_create("lttng-metadata", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
         let reader = file.try_clone()?;
         let mut file = std::fs::File::from(file);
         file.write_all(preamble.as_bytes())?;
         let channels = channels
             .iter()
-            .map(|channel| ChannelBuffers::create(channel, identity.uuid, cpus, next_stream))
+            .map(|channel| ChannelBuffers::create(channel, identity.uuid, cpus, &mut next_stream))
             .collect::<Result<Vec<_>, _>>()?;
         let registry = TraceRegistry::new(channels.len());
         Ok(Self {
@@ -146,8 +147,12 @@ impl TraceBuffers {
         read(&mut lock(&self.metadata).registry)
     }
 
-    /// The requests that give the trace to a consumer daemon, in order.
-    pub(crate) fn handover(&self, resume: bool) -> Vec<(Request, Vec<SharedFd>)> {
+    /// The requests that give the trace to a consumer daemon, in order. `after`: where the one before
+    /// stopped, if there was one.
+    pub(crate) fn handover(
+        &self,
+        after: &dyn Fn(StreamKey) -> Option<Predecessor>,
+    ) -> Vec<(Request, Vec<SharedFd>)> {
         let trace = self.identity.key;
         let setup = TraceSetup {
             trace,
@@ -158,7 +163,7 @@ impl TraceBuffers {
         let mut requests = vec![(Request::AddTrace(setup), vec![self.metadata_file.clone()])];
         for channel in &self.channels {
             for (cpu, stream) in channel.streams.iter().enumerate() {
-                let setup = channel.stream_setup(trace, stream.key, cpu as u32, resume);
+                let setup = channel.stream_setup(trace, stream.key, cpu as u32, after(stream.key));
                 let fds = vec![stream.memory.clone(), stream.wakeup_reader.clone()];
                 requests.push((Request::AddStream(setup), fds));
             }
@@ -222,7 +227,7 @@ impl ChannelBuffers {
         trace: TraceKey,
         stream: StreamKey,
         cpu: u32,
-        resume: bool,
+        resume: Option<Predecessor>,
     ) -> StreamSetup {
         use consumer_api::{BufferMode, Wakeup};
 

@@ -7,12 +7,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use consumer_api::{Answer, Envelope, Notice, Request, RequestId, TransportError};
+use consumer_api::{
+    Answer, Envelope, Notice, Predecessor, Request, RequestId, StreamKey, TraceKey, TransportError,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::app::SharedFd;
@@ -20,6 +25,8 @@ use crate::lock::lock;
 
 /// Requests that may wait for a busy consumer daemon. Beyond that, the requester waits.
 const MAX_QUEUED_REQUESTS: usize = 1024;
+/// How long a consumer daemon may take to end after its socket was closed.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who the consumer daemon runs as.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +83,24 @@ struct Outgoing {
 
 type Waiting = HashMap<RequestId, oneshot::Sender<Result<Answer, ConsumerError>>>;
 
+/// Called when a trace has ended; must not block.
+pub(super) type OnTraceEnded = Box<dyn Fn(TraceKey) + Send + Sync>;
+
 #[derive(Debug, Default)]
 struct Shared {
     /// `None` once the consumer is gone: nobody would answer.
     waiting: Mutex<Option<Waiting>>,
+    /// Where it stopped.
+    stops: Mutex<HashMap<StreamKey, Predecessor>>,
 }
 
 impl Consumer {
     /// Starts the program `path` as `owner` (`None`: as this process).
-    pub(crate) fn spawn(path: &Path, owner: Option<Owner>) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        path: &Path,
+        owner: Option<Owner>,
+        trace_ended: OnTraceEnded,
+    ) -> io::Result<Self> {
         let (near, far) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -100,11 +116,13 @@ impl Consumer {
         let (state_sender, state) = watch::channel(ConsumerState::Running);
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Some(HashMap::new())),
+            stops: Mutex::default(),
         });
         let link = Link {
             socket,
             shared: shared.clone(),
             state: state_sender,
+            trace_ended,
         };
         tokio::spawn(link.run(requests, child));
         Ok(Self {
@@ -151,6 +169,16 @@ impl Consumer {
         self.state.borrow().clone()
     }
 
+    /// For waiting until it becomes something else.
+    pub(super) fn watch(&self) -> watch::Receiver<ConsumerState> {
+        self.state.clone()
+    }
+
+    /// Where it stopped, by stream, as far as it has told.
+    pub(super) fn stops(&self) -> HashMap<StreamKey, Predecessor> {
+        lock(&self.shared.stops).clone()
+    }
+
     fn gone(&self) -> ConsumerError {
         match self.state() {
             ConsumerState::Gone(why) => ConsumerError::Gone(why),
@@ -178,6 +206,7 @@ struct Link {
     socket: UnixStream,
     shared: Arc<Shared>,
     state: watch::Sender<ConsumerState>,
+    trace_ended: OnTraceEnded,
 }
 
 impl Link {
@@ -191,8 +220,7 @@ impl Link {
             Err(error) => format!("{error}; "),
         };
         drop(self.socket);
-        let status = tokio::task::spawn_blocking(move || wait(child)).await;
-        let status = status.unwrap_or_else(|_| "its end could not be awaited".into());
+        let status = end_of(child).await;
         debug!("consumer daemon ended: {how}{status}");
         let why = format!("{how}{status}");
         self.state.send_replace(ConsumerState::Gone(why.clone()));
@@ -256,7 +284,10 @@ impl Link {
         match notice {
             Notice::Done { id, answer } => self.answer(id, Ok(answer)),
             Notice::Failed { id, reason } => self.answer(id, Err(ConsumerError::Refused(reason))),
-            Notice::TraceEnded { trace, .. } => debug!("trace {} has ended", trace.0),
+            Notice::TraceEnded { trace, .. } => (self.trace_ended)(trace),
+            Notice::StreamClosed { stream, last } => {
+                lock(&self.shared.stops).insert(stream, last);
+            }
             Notice::OutputFailed(failure) => {
                 warn!("the output of a session failed: {}", failure.reason);
                 self.state
@@ -283,9 +314,22 @@ impl Link {
     }
 }
 
-fn wait(mut child: Child) -> String {
-    match child.wait() {
+/// Waits for the process to end, which it does by itself without its socket; one that cannot get rid of
+/// what it has (a relay daemon that does not read) is killed.
+async fn end_of(mut child: Child) -> String {
+    let pid = Pid::from_child(&child);
+    let mut waiting = tokio::task::spawn_blocking(move || match child.wait() {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
-    }
+    });
+    let status = match timeout(END_PATIENCE, &mut waiting).await {
+        Ok(status) => status,
+        Err(_) => {
+            warn!("a consumer daemon does not end; it is killed");
+            // Not reaped yet, so the number is still its own.
+            let _ = kill_process(pid, Signal::KILL);
+            waiting.await
+        }
+    };
+    status.unwrap_or_else(|_| "its end could not be awaited".into())
 }

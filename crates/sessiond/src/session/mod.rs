@@ -3,47 +3,40 @@
 mod buffers;
 mod collector;
 mod consumer;
+mod delivery;
 mod directory;
 mod output;
 pub(crate) mod plan;
 mod registry;
 mod sessions;
 mod status;
+mod traces;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use consumer_api::{Answer, ChunkSetup, Request, TraceKey};
 use control::ErrorCode;
-use ctf::metadata::{Alignments, BufferOwner, TraceClass, UstEnvironment};
-use ctf::types::ByteOrder;
-use ctf::units::Uuid;
-use tokio::time::timeout;
 use tracing::warn;
-use ust::TracerVersion;
 
-use crate::app::{AppIdentity, Apps};
-use crate::host::{Host, random_uuid, safe_component};
+use crate::app::Apps;
+use crate::host::Host;
 use crate::lock::lock;
 
-pub(crate) use buffers::{BuffersError, RegisterError, TraceBuffers};
+pub(crate) use buffers::{RegisterError, TraceBuffers};
 pub(crate) use collector::RelayAddress;
-pub(crate) use consumer::{Consumer, ConsumerState, Owner};
+pub(crate) use consumer::Owner;
+pub(crate) use delivery::OutputReport;
 pub(crate) use directory::{CREATE_DIRECTORY, create as create_directory};
-pub(crate) use output::OutputSetting;
+pub(crate) use output::{NetworkAttributes, OutputSetting, RelayLoss};
 pub(crate) use registry::{AnnouncedEvent, RegistryError};
 pub(crate) use sessions::{NewSession, Sessions};
 pub(crate) use status::{OutputStatus, SessionCounters};
 
-use buffers::TraceIdentity;
-use collector::Collector;
-use plan::{BufferType, Plan, Refusal};
-
-/// How long a consumer daemon may take to tell its counters.
-const COUNTERS_PATIENCE: Duration = Duration::from_millis(500);
+use delivery::Delivery;
+use plan::{Plan, Refusal};
+use traces::Numbers;
 
 /// A session's number in this daemon, from 0, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,32 +55,23 @@ pub(crate) struct Session {
     pub owner: Owner,
     /// When.
     pub created: jiff::Zoned,
-    /// Where its trace goes.
-    pub output: OutputSetting,
+    /// Home directory of the owner.
+    home: PathBuf,
     /// The consumer daemon counts events.
     pub count_events: bool,
     /// Held by the one user command that is at work on the session.
     commands: tokio::sync::Mutex<()>,
     plan: Mutex<Arc<Plan>>,
-    runtime: Mutex<Runtime>,
+    delivery: tokio::sync::Mutex<Delivery>,
+    /// What the delivery was like last; for those who cannot wait for its lock.
+    report: Mutex<OutputReport>,
+    numbers: Mutex<Numbers>,
     /// Buffers shared by all applications of a user. The lock is held while they are made.
     shared_traces: tokio::sync::Mutex<BTreeMap<u32, Arc<TraceBuffers>>>,
     /// Drains that were asked for and not yet answered.
     draining: AtomicUsize,
     host: Arc<Host>,
     consumer_path: PathBuf,
-}
-
-/// What exists outside of this process for the session.
-#[derive(Debug, Default)]
-struct Runtime {
-    collector: Option<Collector>,
-    consumer: Option<Arc<Consumer>>,
-    next_trace: u64,
-    next_stream: u64,
-    used_paths: HashSet<String>,
-    /// Totals when the consumer daemon was last asked.
-    last_counters: SessionCounters,
 }
 
 impl Session {
@@ -149,44 +133,10 @@ impl Session {
         }
         self.shared_traces.lock().await.clear();
         if wait {
-            self.close_chunk().await;
+            self.end_delivery().await;
         } else {
             let session = self.clone();
-            tokio::spawn(async move { session.close_chunk().await });
-        }
-    }
-
-    /// The buffers that this application writes into, made and handed to the consumer daemon if needed.
-    pub(crate) async fn buffers_for(
-        &self,
-        app: &AppIdentity,
-        version: TracerVersion,
-        plan: &Plan,
-    ) -> Result<Arc<TraceBuffers>, BuffersError> {
-        match plan.buffer_type.unwrap_or(BufferType::PerUid) {
-            BufferType::PerUid => {
-                let mut shared = self.shared_traces.lock().await;
-                if let Some(trace) = shared.get(&app.uid) {
-                    return Ok(trace.clone());
-                }
-                let trace = self.make_buffers(app, version, plan).await?;
-                shared.insert(app.uid, trace.clone());
-                Ok(trace)
-            }
-            BufferType::PerPid => self.make_buffers(app, version, plan).await,
-        }
-    }
-
-    /// An application that had these buffers is gone.
-    pub(crate) async fn writer_gone(&self, trace: &TraceBuffers) {
-        if trace.identity.ends_with_writers {
-            self.post(vec![(
-                Request::EndTrace {
-                    trace: trace.identity.key,
-                },
-                Vec::new(),
-            )])
-            .await;
+            tokio::spawn(async move { session.end_delivery().await });
         }
     }
 
@@ -199,139 +149,14 @@ impl Session {
         *lock(&self.plan) = Arc::new(plan);
     }
 
-    async fn make_buffers(
-        &self,
-        app: &AppIdentity,
-        version: TracerVersion,
-        plan: &Plan,
-    ) -> Result<Arc<TraceBuffers>, BuffersError> {
-        let per_pid = plan.buffer_type == Some(BufferType::PerPid);
-        let uuid = random_uuid()?;
-        let preamble = ctf::tsdl::preamble(&self.trace_class(app, version, uuid, per_pid));
-        let trace = {
-            let mut runtime = lock(&self.runtime);
-            let identity = TraceIdentity {
-                key: TraceKey(runtime.next_trace),
-                path: runtime.unused_path(trace_path(app, per_pid)),
-                uuid,
-                ends_with_writers: per_pid,
-            };
-            runtime.next_trace += 1;
-            let cpus = self.host.cpus;
-            let next_stream = &mut runtime.next_stream;
-            TraceBuffers::create(identity, &plan.channels, cpus, &preamble, next_stream)?
-        };
-        self.post(trace.handover(false)).await;
-        Ok(Arc::new(trace))
-    }
-
-    fn trace_class(
-        &self,
-        app: &AppIdentity,
-        version: TracerVersion,
-        uuid: [u8; 16],
-        per_pid: bool,
-    ) -> TraceClass {
-        let registration = &app.registration;
-        let owner = if per_pid {
-            BufferOwner::Pid {
-                pid: app.pid,
-                tracer_patchlevel: version.patchlevel,
-                procname: registration.name.clone(),
-                registered: iso8601_basic(&app.registered),
-            }
-        } else {
-            BufferOwner::Uid(app.uid)
-        };
-        let environment = UstEnvironment {
-            tracer_major: version.major,
-            tracer_minor: version.minor,
-            owner,
-            bits_per_long: registration.bits_per_long,
-            trace_name: if self.auto_named {
-                "auto".into()
-            } else {
-                self.name.clone()
-            },
-            trace_creation_datetime: iso8601_basic(&self.created),
-            hostname: self.host.name.clone(),
-        };
-        let [u8_bits, u16_bits, u32_bits, u64_bits, long_bits] = registration.alignments;
-        TraceClass {
-            uuid: Uuid(uuid),
-            byte_order: ByteOrder::NATIVE,
-            alignments: Alignments {
-                u8_bits,
-                u16_bits,
-                u32_bits,
-                u64_bits,
-                long_bits,
-            },
-            long_size_bits: registration.bits_per_long,
-            env: environment.entries(),
-            clock: self.host.clock(),
-        }
-    }
-
-    /// Starts the consumer daemon if the session has an output and none runs yet.
-    async fn ensure_consumer(&self) -> Result<(), Refusal> {
-        if lock(&self.runtime).consumer.is_some() {
-            return Ok(());
-        }
-        let Some((setup, fds)) = self.open_output().await? else {
-            return Ok(());
-        };
-        let failed = |error: String| Refusal::new(ErrorCode::ENABLE_CONSUMER_FAILED, error);
-        let owner = self.owner.if_other();
-        let consumer = Consumer::spawn(&self.consumer_path, owner).map_err(|error| {
-            failed(format!(
-                "cannot start the consumer daemon {}: {error}",
-                self.consumer_path.display()
-            ))
-        })?;
-        let chunk = ChunkSetup {
-            chunk_id: 0,
-            created_unix_s: self.created_unix_s(),
-        };
-        for (request, fds) in [(setup, fds), (Request::OpenChunk(chunk), Vec::new())] {
-            consumer
-                .call(request, fds)
-                .await
-                .map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
-        }
-        lock(&self.runtime).consumer = Some(Arc::new(consumer));
-        Ok(())
-    }
-
-    fn consumer(&self) -> Option<Arc<Consumer>> {
-        lock(&self.runtime).consumer.clone()
-    }
-
-    /// Sends requests in order without waiting for their answers; failures of the output come back as
-    /// its state.
-    async fn post(&self, requests: Vec<(Request, Vec<crate::app::SharedFd>)>) {
-        let Some(consumer) = self.consumer() else {
-            return;
-        };
-        for (request, fds) in requests {
-            if let Err(error) = consumer.post(request, fds).await {
-                return warn!("session `{}`: {error}", self.name);
-            }
-        }
-    }
-
     /// Whether data is still on its way after the last drain was asked for.
     pub(crate) fn data_pending(&self) -> bool {
         self.draining.load(Ordering::Acquire) > 0
     }
 
     async fn drain(self: &Arc<Self>, wait: bool) {
-        let Some(consumer) = self.consumer() else {
+        let Some(answer) = self.request_drain().await else {
             return;
-        };
-        let answer = match consumer.post(Request::Drain, Vec::new()).await {
-            Ok(answer) => answer,
-            Err(error) => return warn!("session `{}`: {error}", self.name),
         };
         let session = self.clone();
         session.draining.fetch_add(1, Ordering::AcqRel);
@@ -346,73 +171,9 @@ impl Session {
             let _ = drained.await;
         }
     }
-
-    async fn close_chunk(&self) {
-        let Some(consumer) = self.consumer() else {
-            return;
-        };
-        self.refresh_counters().await;
-        let now = jiff::Timestamp::now().as_second();
-        let request = Request::CloseChunk {
-            closed_unix_s: u64::try_from(now).unwrap_or(0),
-        };
-        if let Err(error) = consumer.call(request, Vec::new()).await {
-            warn!("session `{}`: {error}", self.name);
-        }
-        // Without its socket the consumer daemon ends.
-        lock(&self.runtime).consumer = None;
-    }
-
-    async fn refresh_counters(&self) {
-        let Some(consumer) = self.consumer() else {
-            return;
-        };
-        if consumer.state() != ConsumerState::Running {
-            return;
-        }
-        // A consumer daemon whose relay or disk is slow answers late; the user is told the last figures.
-        let query = consumer.call(Request::QueryCounters, Vec::new());
-        if let Ok(Ok(Answer::Counters { total, channels })) =
-            timeout(COUNTERS_PATIENCE, query).await
-        {
-            lock(&self.runtime).last_counters = SessionCounters { total, channels };
-        }
-    }
-}
-
-impl Runtime {
-    /// A program that replaces itself within a second would get the directory of its former self.
-    fn unused_path(&mut self, wanted: String) -> String {
-        let mut path = wanted.clone();
-        let mut count = 1;
-        while !self.used_paths.insert(path.clone()) {
-            path = format!("{wanted}-{count}");
-            count += 1;
-        }
-        path
-    }
-}
-
-/// Directory of a trace below the chunk.
-fn trace_path(app: &AppIdentity, per_pid: bool) -> String {
-    if per_pid {
-        let name = safe_component(&app.registration.name);
-        format!(
-            "ust/pid/{name}-{}-{}",
-            app.pid,
-            path_datetime(&app.registered)
-        )
-    } else {
-        format!("ust/uid/{}/{}-bit", app.uid, app.registration.bits_per_long)
-    }
 }
 
 /// `20261122-214708`, local time.
 pub(crate) fn path_datetime(time: &jiff::Zoned) -> String {
     time.strftime("%Y%m%d-%H%M%S").to_string()
-}
-
-/// `20261122T215112+0000`, local time.
-fn iso8601_basic(time: &jiff::Zoned) -> String {
-    time.strftime("%Y%m%dT%H%M%S%z").to_string()
 }

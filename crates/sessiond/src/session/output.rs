@@ -1,18 +1,20 @@
-//! Where a session's trace goes, and how that place is opened.
+//! Where a session's trace goes: the settings, and opening the place they name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use consumer_api::{OutputSetup, Request, SessionSetup};
+use consumer_api::{OutputSetup, RelaySetup};
 use control::ErrorCode;
 use relay::SessionKey;
 
 use crate::app::SharedFd;
-use crate::lock::lock;
-use crate::session::Session;
-use crate::session::collector::{self, Introduction, RelayAddress};
-use crate::session::directory;
+use crate::session::collector::{self, Collector, Introduction, RelayAddress};
 use crate::session::plan::Refusal;
+use crate::session::{Session, directory, path_datetime};
+
+/// Upstream's ports.
+const CONTROL_PORT: u16 = 5342;
+const DATA_PORT: u16 = 5343;
 
 /// Where a session's trace goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,62 +32,263 @@ pub(crate) enum OutputSetting {
     },
 }
 
-impl Session {
-    /// Makes sure that the relay daemon, if the session has one, is connected. Local outputs are opened
-    /// when tracing starts.
-    pub(crate) async fn ensure_connected(&self) -> Result<(), Refusal> {
-        let OutputSetting::Relay { address, base_path } = &self.output else {
-            return Ok(());
-        };
-        if lock(&self.runtime).collector.is_some() {
-            return Ok(());
+/// What happens when the relay daemon goes away while the session is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RelayLoss {
+    /// Connect again, as often as it takes; the buffers follow their own mode meanwhile.
+    #[default]
+    Reconnect,
+    /// Go on in a local directory.
+    Local,
+}
+
+/// Network attributes of a session; they are kept while streaming is disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NetworkAttributes {
+    /// Stream to the relay daemon.
+    pub enabled: bool,
+    /// IPv4 or IPv6 literal or host name; empty: none, so collect locally.
+    pub address: String,
+    /// TCP port of control connections.
+    pub control_port: u16,
+    /// TCP port of data connections.
+    pub data_port: u16,
+}
+
+impl Default for NetworkAttributes {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            address: String::new(),
+            control_port: CONTROL_PORT,
+            data_port: DATA_PORT,
         }
+    }
+}
+
+impl NetworkAttributes {
+    /// Those that an output implies; where it says nothing, `self` stays.
+    pub(crate) fn implied_by(&self, setting: &OutputSetting) -> Self {
+        match setting {
+            OutputSetting::Relay { address, .. } => Self {
+                enabled: true,
+                address: address.host.clone(),
+                control_port: address.control_port,
+                data_port: address.data_port,
+            },
+            _ => Self {
+                enabled: false,
+                ..self.clone()
+            },
+        }
+    }
+
+    /// The relay daemon to stream to, if any.
+    pub(crate) fn relay(&self) -> Option<RelayAddress> {
+        (self.enabled && !self.address.is_empty()).then(|| RelayAddress {
+            host: self.address.clone(),
+            control_port: self.control_port,
+            data_port: self.data_port,
+            ipv6: false,
+        })
+    }
+}
+
+/// A place that is open: one stretch of the trace, complete in itself, goes there.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) kind: PlaceKind,
+    /// Local directory, or the directory that the relay daemon reported.
+    pub(super) path: String,
+    /// When it was begun, seconds since the Unix epoch.
+    pub(super) created_unix_s: u64,
+}
+
+/// What a consumer daemon needs to write there.
+#[derive(Clone, Debug)]
+pub(super) enum PlaceKind {
+    /// The directory.
+    Directory(SharedFd),
+    /// Control and data socket; empty once a consumer daemon has them, so that their end is its end.
+    Relay {
+        setup: RelaySetup,
+        sockets: Vec<SharedFd>,
+    },
+}
+
+impl PlaceKind {
+    /// The set-up and descriptors for a consumer daemon; `None` if another one has had them.
+    pub(super) fn hand_over(&mut self) -> Option<(OutputSetup, Vec<SharedFd>)> {
+        match self {
+            Self::Directory(directory) => Some((OutputSetup::Directory, vec![directory.clone()])),
+            Self::Relay { sockets, .. } if sockets.is_empty() => None,
+            Self::Relay { setup, sockets } => {
+                Some((OutputSetup::Relay(setup.clone()), std::mem::take(sockets)))
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Opens the place that a setting names. `created_unix_s` tells stretches of the session apart and
+    /// must be new each time.
+    pub(super) async fn open_place(
+        &self,
+        setting: &OutputSetting,
+        created_unix_s: u64,
+        first: bool,
+    ) -> Result<Option<Place>, Refusal> {
+        match setting {
+            OutputSetting::None => Ok(None),
+            OutputSetting::Local(path) if first => {
+                self.open_directory(path, created_unix_s).await.map(Some)
+            }
+            OutputSetting::Local(path) => {
+                let path = later_directory(path, created_unix_s);
+                self.open_directory(&path, created_unix_s).await.map(Some)
+            }
+            OutputSetting::Relay { address, base_path } => self
+                .open_relay(address, base_path, created_unix_s)
+                .await
+                .map(Some),
+        }
+    }
+
+    async fn open_directory(&self, path: &Path, created_unix_s: u64) -> Result<Place, Refusal> {
+        let opened = directory::create_and_open(path, self.owner).await;
+        let directory = opened.map_err(|error| {
+            let message = format!("cannot create the directory {}: {error}", path.display());
+            Refusal::new(ErrorCode::CREATE_DIR_FAILED, message)
+        })?;
+        Ok(Place {
+            kind: PlaceKind::Directory(Arc::new(directory)),
+            path: path.display().to_string(),
+            created_unix_s,
+        })
+    }
+
+    async fn open_relay(
+        &self,
+        address: &RelayAddress,
+        base_path: &str,
+        created_unix_s: u64,
+    ) -> Result<Place, Refusal> {
         let introduction = Introduction {
             session_name: &self.name,
-            name_has_creation_time: self.auto_named,
+            name_has_creation_time: self.auto_named && created_unix_s == self.created_unix_s(),
             hostname: &self.host.name,
             base_path,
             key: SessionKey {
                 sessiond_uuid: self.host.daemon_uuid,
                 sessiond_session_id: self.id.0,
             },
-            created_unix_s: self.created_unix_s(),
+            created_unix_s,
         };
-        let collector = collector::connect(address, &introduction).await?;
-        lock(&self.runtime).collector = Some(collector);
-        Ok(())
+        let Collector {
+            sockets,
+            setup,
+            path,
+        } = collector::connect(address, &introduction).await?;
+        Ok(Place {
+            kind: PlaceKind::Relay { setup, sockets },
+            path,
+            created_unix_s,
+        })
     }
 
-    /// The first request to the consumer daemon, with the output's descriptors; `None` without output.
-    pub(super) async fn open_output(&self) -> Result<Option<(Request, Vec<SharedFd>)>, Refusal> {
-        self.ensure_connected().await?;
-        let (output, fds) = match &self.output {
-            OutputSetting::None => return Ok(None),
-            OutputSetting::Local(path) => {
-                let opened = directory::create_and_open(path, self.owner).await;
-                let directory = opened.map_err(|error| {
-                    let message =
-                        format!("cannot create the directory {}: {error}", path.display());
-                    Refusal::new(ErrorCode::CREATE_DIR_FAILED, message)
-                })?;
-                (OutputSetup::Directory, vec![Arc::new(directory)])
-            }
-            OutputSetting::Relay { .. } => {
-                // The consumer daemon becomes the only owner of the sockets, so that their end is its end.
-                match lock(&self.runtime).collector.as_mut() {
-                    Some(collector) => {
-                        let sockets = std::mem::take(&mut collector.sockets);
-                        (OutputSetup::Relay(collector.setup.clone()), sockets)
-                    }
-                    None => return Ok(None),
-                }
-            }
+    /// What the attributes ask for; where they leave it open, the present setting stays.
+    pub(crate) fn output_for(
+        &self,
+        network: &NetworkAttributes,
+        now: &OutputSetting,
+    ) -> OutputSetting {
+        let base = |setting: &OutputSetting| match setting {
+            OutputSetting::Relay { base_path, .. } => base_path.clone(),
+            _ => String::new(),
         };
-        let setup = SessionSetup {
-            session_name: self.name.clone(),
-            output,
-            count_events: self.count_events,
+        match (network.relay(), now) {
+            (Some(address), OutputSetting::Relay { address: known, .. }) => OutputSetting::Relay {
+                address: RelayAddress {
+                    ipv6: known.ipv6,
+                    ..address
+                },
+                base_path: base(now),
+            },
+            (Some(address), _) => OutputSetting::Relay {
+                address,
+                base_path: String::new(),
+            },
+            (None, OutputSetting::Relay { .. }) => self.default_output(),
+            (None, now) => now.clone(),
+        }
+    }
+
+    /// Collecting on this machine, where the user named no directory.
+    pub(crate) fn default_output(&self) -> OutputSetting {
+        OutputSetting::Local(self.default_directory())
+    }
+
+    fn default_directory(&self) -> PathBuf {
+        let name = match self.auto_named {
+            true => self.name.clone(),
+            false => format!("{}-{}", self.name, path_datetime(&self.created)),
         };
-        Ok(Some((Request::Setup(setup), fds)))
+        self.home.join("lttng-traces").join(name)
+    }
+}
+
+/// The first stretch of a session has the directory that the user knows; later ones have it with the time
+/// of their beginning, so that each is a readable trace by itself.
+fn later_directory(path: &Path, created_unix_s: u64) -> PathBuf {
+    let time = jiff::Timestamp::from_second(i64::try_from(created_unix_s).unwrap_or(0));
+    let time = time
+        .unwrap_or_default()
+        .to_zoned(jiff::tz::TimeZone::system());
+    let mut later = path.as_os_str().to_owned();
+    later.push(format!("-{}", path_datetime(&time)));
+    later.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_survive_while_streaming_is_off() {
+        let address = RelayAddress {
+            host: "h".into(),
+            control_port: 1,
+            data_port: 2,
+            ipv6: false,
+        };
+        let relay = OutputSetting::Relay {
+            address: address.clone(),
+            base_path: String::new(),
+        };
+        let on = NetworkAttributes::default().implied_by(&relay);
+        assert_eq!(on.relay(), Some(address));
+        let off = on.implied_by(&OutputSetting::Local("/x".into()));
+        assert_eq!(
+            (off.relay(), off.address.as_str(), off.control_port),
+            (None, "h", 1)
+        );
+    }
+
+    #[test]
+    fn without_an_address_there_is_no_relay() {
+        let attributes = NetworkAttributes {
+            enabled: true,
+            ..NetworkAttributes::default()
+        };
+        assert_eq!(attributes.relay(), None);
+    }
+
+    #[test]
+    fn later_stretches_have_directories_of_their_own() {
+        let later = later_directory(Path::new("/t/a"), 1_000_000_000);
+        assert!(
+            later.to_str().unwrap().starts_with("/t/a-2001090"),
+            "{later:?}"
+        );
     }
 }

@@ -9,8 +9,9 @@ use control::ErrorCode;
 
 use crate::host::Host;
 use crate::lock::lock;
+use crate::session::delivery::{Delivery, OutputReport};
 use crate::session::plan::{MAX_NAME, Plan, Refusal};
-use crate::session::{OutputSetting, Owner, Runtime, Session, SessionId, path_datetime};
+use crate::session::{OutputSetting, Owner, RelayLoss, Session, SessionId, path_datetime};
 
 /// Most sessions at once.
 const MAX_SESSIONS: usize = 4096;
@@ -42,6 +43,8 @@ pub(crate) struct NewSession {
     pub home: PathBuf,
     /// Let the consumer daemon count events.
     pub count_events: bool,
+    /// What happens when the relay daemon goes away.
+    pub relay_loss: RelayLoss,
 }
 
 impl Sessions {
@@ -85,11 +88,13 @@ impl Sessions {
             auto_named,
             owner: new.owner,
             created,
-            output,
+            home: new.home,
             count_events: new.count_events,
             commands: tokio::sync::Mutex::default(),
             plan: Mutex::new(Arc::new(Plan::default())),
-            runtime: Mutex::new(Runtime::default()),
+            report: Mutex::new(OutputReport::of(&output)),
+            delivery: tokio::sync::Mutex::new(Delivery::new(output, new.relay_loss)),
+            numbers: Mutex::default(),
             shared_traces: tokio::sync::Mutex::default(),
             draining: AtomicUsize::new(0),
             host: self.host.clone(),

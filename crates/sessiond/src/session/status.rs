@@ -2,9 +2,6 @@
 
 use consumer_api::Counters;
 
-use crate::lock::lock;
-use crate::session::{ConsumerState, OutputSetting, Session};
-
 /// Totals of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SessionCounters {
@@ -22,6 +19,29 @@ impl SessionCounters {
             .find(|(known, _)| known == name)
             .map_or_else(Counters::default, |(_, c)| *c)
     }
+
+    /// The sum of both.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        sum.total = add(sum.total, other.total);
+        for (name, counters) in &other.channels {
+            match sum.channels.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = add(*known, *counters),
+                None => sum.channels.push((name.clone(), *counters)),
+            }
+        }
+        sum
+    }
+}
+
+fn add(a: Counters, b: Counters) -> Counters {
+    Counters {
+        events: a.events.saturating_add(b.events),
+        packets: a.packets.saturating_add(b.packets),
+        bytes: a.bytes.saturating_add(b.bytes),
+        discarded_events: a.discarded_events.saturating_add(b.discarded_events),
+        lost_packets: a.lost_packets.saturating_add(b.lost_packets),
+    }
 }
 
 /// State of a session's output.
@@ -36,6 +56,13 @@ pub(crate) enum OutputStatus {
         /// On another machine.
         remote: bool,
     },
+    /// The relay daemon is out of reach; it is tried again and again.
+    Reconnecting {
+        /// As above.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// Takes nothing any more.
     Failed {
         /// As above.
@@ -43,33 +70,4 @@ pub(crate) enum OutputStatus {
         /// Why.
         reason: String,
     },
-}
-
-impl Session {
-    /// Totals, asked of the consumer daemon now if it runs.
-    pub(crate) async fn counters(&self) -> SessionCounters {
-        self.refresh_counters().await;
-        lock(&self.runtime).last_counters.clone()
-    }
-
-    /// State of the output.
-    pub(crate) fn output_status(&self) -> OutputStatus {
-        let runtime = lock(&self.runtime);
-        let (path, remote) = match &self.output {
-            OutputSetting::None => return OutputStatus::Unused,
-            OutputSetting::Local(path) => (path.display().to_string(), false),
-            OutputSetting::Relay { .. } => match &runtime.collector {
-                Some(collector) => (collector.path.clone(), true),
-                None => return OutputStatus::Unused,
-            },
-        };
-        match runtime.consumer.as_ref().map(|consumer| consumer.state()) {
-            Some(ConsumerState::OutputFailed(reason)) => OutputStatus::Failed { path, reason },
-            Some(ConsumerState::Gone(how)) => OutputStatus::Failed {
-                path,
-                reason: format!("the consumer daemon ended unexpectedly ({how})"),
-            },
-            Some(ConsumerState::Running) | None => OutputStatus::Ready { path, remote },
-        }
-    }
 }

@@ -1,0 +1,582 @@
+//! Brings a session's packets to their place: which consumer daemon does it, where to, and what happens when
+//! either of them goes away.
+//!
+//! Buffers outlive consumer daemons. Whatever happens - the user changes the output, a consumer daemon is
+//! killed, a relay daemon goes away - the answer is the same: another consumer daemon gets all live buffers
+//! and goes on where the last one stopped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use consumer_api::{Answer, ChunkSetup, Predecessor, Request, SessionSetup, StreamKey, TraceKey};
+use control::ErrorCode;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use crate::app::SharedFd;
+use crate::lock::lock;
+use crate::session::consumer::{Consumer, ConsumerError, ConsumerState};
+use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
+use crate::session::plan::Refusal;
+use crate::session::status::{OutputStatus, SessionCounters};
+use crate::session::{Session, TraceBuffers};
+
+/// How long a consumer daemon may take to tell its counters.
+const COUNTERS_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a consumer daemon may take to leave a place while tracing goes on elsewhere.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// Pauses between attempts to reach a relay daemon again: doubled up to the second one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Consumer daemons that may die within [`DEATHS_WITHIN`] before we give up.
+const MAX_DEATHS: usize = 10;
+const DEATHS_WITHIN: Duration = Duration::from_secs(10);
+
+/// See the module. Behind an async lock: its holder may talk to consumer daemons, never to applications.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    setting: OutputSetting,
+    network: NetworkAttributes,
+    relay_loss: RelayLoss,
+    place: Option<Place>,
+    consumer: Option<Arc<Consumer>>,
+    /// Counts consumer daemons, so that news of an earlier one are recognised.
+    generation: u64,
+    /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
+    live: BTreeMap<TraceKey, Arc<TraceBuffers>>,
+    /// Where former consumer daemons stopped, as far as they could tell.
+    predecessors: HashMap<StreamKey, Predecessor>,
+    /// Totals of consumer daemons that have ended in order.
+    ended: SessionCounters,
+    /// Totals of the present one when it was last asked.
+    latest: SessionCounters,
+    last_created_unix_s: Option<u64>,
+    deaths: Vec<Instant>,
+    problem: Option<Problem>,
+}
+
+/// Why nothing is delivered now.
+#[derive(Clone, Debug)]
+enum Problem {
+    /// An attempt to reach the relay daemon again is under way.
+    Reconnecting(String),
+    /// For good.
+    Failed(String),
+}
+
+type Posted = oneshot::Receiver<Result<Answer, ConsumerError>>;
+
+impl Delivery {
+    pub(super) fn new(setting: OutputSetting, relay_loss: RelayLoss) -> Self {
+        Self {
+            network: NetworkAttributes::default().implied_by(&setting),
+            setting,
+            relay_loss,
+            place: None,
+            consumer: None,
+            generation: 0,
+            live: BTreeMap::new(),
+            predecessors: HashMap::new(),
+            ended: SessionCounters::default(),
+            latest: SessionCounters::default(),
+            last_created_unix_s: None,
+            deaths: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// Sends requests in order without waiting for their answers; failures of the output come back as
+    /// news of the consumer daemon.
+    async fn post(&self, requests: Vec<(Request, Vec<SharedFd>)>) {
+        let Some(consumer) = &self.consumer else {
+            return;
+        };
+        for (request, fds) in requests {
+            if consumer.post(request, fds).await.is_err() {
+                // It is gone; another one will get everything.
+                return;
+            }
+        }
+    }
+
+    /// Seconds since the Unix epoch, later than for any earlier stretch.
+    fn next_creation(&mut self, session: &Session) -> u64 {
+        let created = match self.last_created_unix_s {
+            None => session.created_unix_s(),
+            Some(last) => now_unix_s().max(last + 1),
+        };
+        self.last_created_unix_s = Some(created);
+        created
+    }
+
+    fn status(&self) -> OutputStatus {
+        let path = self
+            .place
+            .as_ref()
+            .map(|place| place.path.clone())
+            .unwrap_or_default();
+        match (&self.problem, &self.place) {
+            (Some(Problem::Failed(reason)), _) => OutputStatus::Failed {
+                path,
+                reason: reason.clone(),
+            },
+            (Some(Problem::Reconnecting(reason)), _) => OutputStatus::Reconnecting {
+                path,
+                reason: reason.clone(),
+            },
+            (None, None) => OutputStatus::Unused,
+            (None, Some(place)) => OutputStatus::Ready {
+                remote: matches!(place.kind, PlaceKind::Relay { .. }),
+                path,
+            },
+        }
+    }
+}
+
+/// What can be told of a session's output without waiting for anybody.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputReport {
+    /// In force.
+    pub setting: OutputSetting,
+    /// Attributes, also while streaming is off.
+    pub network: NetworkAttributes,
+    /// Whether it works.
+    pub status: OutputStatus,
+    /// Consumer daemons that died and were replaced.
+    pub replaced: u64,
+}
+
+impl OutputReport {
+    /// Of a session that was just created.
+    pub(super) fn of(setting: &OutputSetting) -> Self {
+        Self {
+            setting: setting.clone(),
+            network: NetworkAttributes::default().implied_by(setting),
+            status: OutputStatus::Unused,
+            replaced: 0,
+        }
+    }
+}
+
+impl Session {
+    /// What can be told of the output now.
+    pub(crate) fn output_report(&self) -> OutputReport {
+        lock(&self.report).clone()
+    }
+
+    /// Makes sure that the relay daemon, if the session has one, is connected. Local outputs are opened
+    /// when tracing starts.
+    pub(crate) async fn ensure_connected(self: &Arc<Self>) -> Result<(), Refusal> {
+        let mut delivery = self.delivery.lock().await;
+        if delivery.place.is_none() && matches!(delivery.setting, OutputSetting::Relay { .. }) {
+            self.open(&mut delivery).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the output and starts a consumer daemon, if the session has an output and none runs yet.
+    pub(super) async fn ensure_consumer(self: &Arc<Self>) -> Result<(), Refusal> {
+        let mut delivery = self.delivery.lock().await;
+        if delivery.consumer.is_some() || delivery.problem.is_some() {
+            return Ok(());
+        }
+        if delivery.place.is_none() {
+            self.open(&mut delivery).await?;
+        }
+        self.launch(&mut delivery).await
+    }
+
+    /// Gives a new trace to the consumer daemon.
+    pub(super) async fn deliver_trace(&self, trace: Arc<TraceBuffers>) {
+        let mut delivery = self.delivery.lock().await;
+        delivery.live.insert(trace.identity.key, trace.clone());
+        delivery.post(trace.handover(&|_| None)).await;
+    }
+
+    /// The writers of the trace are gone.
+    pub(super) async fn end_trace(&self, trace: TraceKey) {
+        let delivery = self.delivery.lock().await;
+        delivery
+            .post(vec![(Request::EndTrace { trace }, Vec::new())])
+            .await;
+    }
+
+    /// The consumer daemon has delivered all of a trace.
+    async fn trace_ended(&self, trace: TraceKey) {
+        self.delivery.lock().await.live.remove(&trace);
+    }
+
+    /// Asks for everything that was written to be delivered; the receiver brings the answer.
+    pub(super) async fn request_drain(&self) -> Option<Posted> {
+        let delivery = self.delivery.lock().await;
+        delivery
+            .consumer
+            .as_ref()?
+            .post(Request::Drain, Vec::new())
+            .await
+            .ok()
+    }
+
+    /// Ends the delivery: all that is complete is delivered, and the place is closed.
+    pub(super) async fn end_delivery(&self) {
+        let mut delivery = self.delivery.lock().await;
+        delivery.generation += 1;
+        leave(&mut delivery, false, None).await;
+        delivery.live.clear();
+        delivery.place = None;
+    }
+
+    /// Totals, asked of the consumer daemon now if it runs.
+    pub(crate) async fn counters(&self) -> SessionCounters {
+        let consumer = {
+            // Not while somebody leaves a place: that may take long.
+            match timeout(COUNTERS_PATIENCE, self.delivery.lock()).await {
+                Ok(delivery) => delivery.consumer.clone(),
+                Err(_) => None,
+            }
+        };
+        let asked = match &consumer {
+            Some(consumer) => ask_counters(consumer).await,
+            None => None,
+        };
+        let Ok(mut delivery) = timeout(COUNTERS_PATIENCE, self.delivery.lock()).await else {
+            return SessionCounters::default();
+        };
+        let same =
+            |current: &Arc<Consumer>| consumer.as_ref().is_some_and(|c| Arc::ptr_eq(c, current));
+        if let Some(counters) = asked
+            && delivery.consumer.as_ref().is_some_and(same)
+        {
+            delivery.latest = counters;
+        }
+        delivery.ended.plus(&delivery.latest)
+    }
+
+    /// Changes the output. While a consumer daemon runs, it stops at a packet boundary of each stream and
+    /// another one goes on with the next packet in the new place; if that cannot be opened, nothing
+    /// changes.
+    pub(crate) async fn set_output(
+        self: &Arc<Self>,
+        setting: OutputSetting,
+        network: NetworkAttributes,
+        relay_loss: Option<RelayLoss>,
+    ) -> Result<(), Refusal> {
+        let mut delivery = self.delivery.lock().await;
+        let relay_loss = relay_loss.unwrap_or(delivery.relay_loss);
+        let same_place = delivery.setting == setting && delivery.problem.is_none();
+        if !same_place {
+            self.move_to(&mut delivery, setting).await?;
+        }
+        delivery.network = network;
+        delivery.relay_loss = relay_loss;
+        self.publish(&delivery);
+        Ok(())
+    }
+
+    async fn move_to(
+        self: &Arc<Self>,
+        delivery: &mut Delivery,
+        setting: OutputSetting,
+    ) -> Result<(), Refusal> {
+        let running = delivery.consumer.is_some() || delivery.problem.is_some();
+        // A session whose channels are known talks to its relay at once, so that a wrong host is an error
+        // of this command; otherwise the first command that needs it does.
+        let connect =
+            !self.plan().channels.is_empty() && matches!(setting, OutputSetting::Relay { .. });
+        let was_created = delivery.last_created_unix_s;
+        let place = if running || connect {
+            let first = delivery.last_created_unix_s.is_none();
+            let created = delivery.next_creation(self);
+            match self.open_place(&setting, created, first).await {
+                Ok(place) => place,
+                Err(refusal) => {
+                    delivery.last_created_unix_s = was_created;
+                    return Err(refusal);
+                }
+            }
+        } else {
+            None
+        };
+        delivery.generation += 1;
+        if running {
+            leave(delivery, true, Some(LEAVE_PATIENCE)).await;
+        }
+        delivery.setting = setting;
+        delivery.place = place;
+        delivery.problem = None;
+        if running && delivery.place.is_some() {
+            self.launch(delivery).await?;
+        }
+        Ok(())
+    }
+
+    async fn open(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
+        let was_created = delivery.last_created_unix_s;
+        let created = delivery.next_creation(self);
+        let setting = delivery.setting.clone();
+        match self
+            .open_place(&setting, created, was_created.is_none())
+            .await
+        {
+            Ok(place) => {
+                delivery.place = place;
+                self.publish(delivery);
+                Ok(())
+            }
+            Err(refusal) => {
+                delivery.last_created_unix_s = was_created;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Starts a consumer daemon for the place that is open and gives it all live buffers.
+    async fn launch(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
+        let Some(place) = &mut delivery.place else {
+            return Ok(());
+        };
+        let failed = |error: String| Refusal::new(ErrorCode::ENABLE_CONSUMER_FAILED, error);
+        let Some((output, fds)) = place.kind.hand_over() else {
+            return Err(failed("the relay connections were used up".into()));
+        };
+        let setup = SessionSetup {
+            session_name: self.name.clone(),
+            output,
+            count_events: self.count_events,
+        };
+        let chunk = ChunkSetup {
+            chunk_id: 0,
+            created_unix_s: place.created_unix_s,
+        };
+        let path = &self.consumer_path;
+        let ended = self.trace_end_reporter();
+        let consumer = Consumer::spawn(path, self.owner.if_other(), ended).map_err(|error| {
+            failed(format!(
+                "cannot start the consumer daemon {}: {error}",
+                path.display()
+            ))
+        })?;
+        for (request, fds) in [
+            (Request::Setup(setup), fds),
+            (Request::OpenChunk(chunk), Vec::new()),
+        ] {
+            let done = consumer.call(request, fds).await;
+            done.map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
+        }
+        delivery.generation += 1;
+        delivery.problem = None;
+        tokio::spawn(watch_over(
+            Arc::downgrade(self),
+            consumer.watch(),
+            delivery.generation,
+        ));
+        delivery.consumer = Some(Arc::new(consumer));
+        for trace in delivery.live.values().cloned().collect::<Vec<_>>() {
+            let known = &delivery.predecessors;
+            let after = |stream| Some(known.get(&stream).copied().unwrap_or_default());
+            delivery.post(trace.handover(&after)).await;
+        }
+        if !self.plan().active {
+            // What was in the buffers when tracing stopped is still to be closed and delivered.
+            delivery.post(vec![(Request::Drain, Vec::new())]).await;
+        }
+        self.publish(delivery);
+        Ok(())
+    }
+
+    /// A function for the consumer's task to call when a trace has ended.
+    fn trace_end_reporter(self: &Arc<Self>) -> Box<dyn Fn(TraceKey) + Send + Sync> {
+        let session = Arc::downgrade(self);
+        Box::new(move |trace| {
+            if let Some(session) = session.upgrade() {
+                tokio::spawn(async move { session.trace_ended(trace).await });
+            }
+        })
+    }
+
+    fn publish(&self, delivery: &Delivery) {
+        let mut report = lock(&self.report);
+        report.setting = delivery.setting.clone();
+        report.network = delivery.network.clone();
+        report.status = delivery.status();
+    }
+
+    /// A consumer daemon has ended, or its output takes nothing any more.
+    async fn delivery_lost(self: &Arc<Self>, generation: u64, state: ConsumerState) {
+        let mut delivery = self.delivery.lock().await;
+        if delivery.generation != generation {
+            return;
+        }
+        delivery.generation += 1;
+        delivery.consumer = None;
+        let to_relay = matches!(delivery.setting, OutputSetting::Relay { .. });
+        let (reason, died) = match state {
+            ConsumerState::Running => return,
+            ConsumerState::OutputFailed(reason) => (reason, false),
+            ConsumerState::Gone(how) => (
+                format!("the consumer daemon ended unexpectedly ({how})"),
+                true,
+            ),
+        };
+        warn!("session `{}`: {reason}", self.name);
+        if died {
+            lock(&self.report).replaced += 1;
+            delivery
+                .deaths
+                .retain(|death| death.elapsed() < DEATHS_WITHIN);
+            delivery.deaths.push(Instant::now());
+        }
+        if delivery.deaths.len() > MAX_DEATHS {
+            delivery.problem = Some(Problem::Failed(format!(
+                "{reason}; it was replaced too often"
+            )));
+        } else if to_relay && !died && delivery.relay_loss == RelayLoss::Local {
+            self.fall_back(&mut delivery, reason).await;
+        } else if to_relay {
+            delivery.problem = Some(Problem::Reconnecting(reason));
+            tokio::spawn(reconnect(Arc::downgrade(self), delivery.generation));
+        } else if died {
+            if let Err(refusal) = self.launch(&mut delivery).await {
+                delivery.problem = Some(Problem::Failed(refusal.message));
+            }
+        } else {
+            delivery.problem = Some(Problem::Failed(reason));
+        }
+        self.publish(&delivery);
+    }
+
+    async fn fall_back(self: &Arc<Self>, delivery: &mut Delivery, reason: String) {
+        let setting = self.default_output();
+        delivery.problem = Some(Problem::Failed(reason.clone()));
+        match self.move_to(delivery, setting).await {
+            Ok(()) => {
+                info!("session `{}` goes on locally", self.name);
+                delivery.network.enabled = false;
+            }
+            Err(refusal) => {
+                let message = format!("{reason}; and then: {}", refusal.message);
+                delivery.problem = Some(Problem::Failed(message));
+            }
+        }
+    }
+
+    /// One attempt to reach the relay daemon again. `true`: no more attempts are needed.
+    async fn try_reconnect(self: &Arc<Self>, generation: u64) -> bool {
+        let (setting, created) = {
+            let mut delivery = self.delivery.lock().await;
+            if delivery.generation != generation || self.plan().destroyed {
+                return true;
+            }
+            let created = delivery.next_creation(self);
+            (delivery.setting.clone(), created)
+        };
+        // Without the lock: this may take seconds, and applications must not wait for it.
+        let opened = self.open_place(&setting, created, false).await;
+        let mut delivery = self.delivery.lock().await;
+        if delivery.generation != generation {
+            return true;
+        }
+        let launched = match opened {
+            Ok(place) => {
+                delivery.place = place;
+                self.launch(&mut delivery).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match launched {
+            Ok(()) => {
+                info!("session `{}` streams again", self.name);
+                true
+            }
+            Err(refusal) => {
+                delivery.problem = Some(Problem::Reconnecting(refusal.message));
+                self.publish(&delivery);
+                false
+            }
+        }
+    }
+}
+
+/// Lets the consumer daemon finish and go.
+async fn leave(delivery: &mut Delivery, writers_alive: bool, patience: Option<Duration>) {
+    let Some(consumer) = delivery.consumer.take() else {
+        return;
+    };
+    if consumer.state() == ConsumerState::Running {
+        let request = Request::CloseChunk {
+            closed_unix_s: now_unix_s(),
+            writers_alive,
+        };
+        let closing = consumer.call(request, Vec::new());
+        let closed = match patience {
+            Some(patience) => timeout(patience, closing).await.unwrap_or_else(|_| {
+                Err(ConsumerError::Refused(
+                    "the output does not take what is left".into(),
+                ))
+            }),
+            None => closing.await,
+        };
+        if let Err(error) = closed {
+            warn!("closing a trace chunk: {error}");
+        }
+        if let Some(counters) = ask_counters(&consumer).await {
+            delivery.latest = counters;
+        }
+    }
+    delivery.predecessors.extend(consumer.stops());
+    delivery.ended = delivery.ended.plus(&std::mem::take(&mut delivery.latest));
+}
+
+async fn ask_counters(consumer: &Consumer) -> Option<SessionCounters> {
+    // A consumer daemon whose relay or disk is slow answers late; the user is told the last figures.
+    let query = consumer.call(Request::QueryCounters, Vec::new());
+    match timeout(COUNTERS_PATIENCE, query).await {
+        Ok(Ok(Answer::Counters { total, channels })) => Some(SessionCounters { total, channels }),
+        _ => None,
+    }
+}
+
+/// Waits for bad news of a consumer daemon. Boxed: what it does may end in watching over another one.
+fn watch_over(
+    session: Weak<Session>,
+    mut state: watch::Receiver<ConsumerState>,
+    generation: u64,
+) -> BoxFuture<'static, ()> {
+    let watching = async move {
+        let bad = match state
+            .wait_for(|state| *state != ConsumerState::Running)
+            .await
+        {
+            Ok(bad) => ConsumerState::clone(&bad),
+            Err(_) => return,
+        };
+        if let Some(session) = session.upgrade() {
+            session.delivery_lost(generation, bad).await;
+        }
+    };
+    watching.boxed()
+}
+
+/// Tries until the relay daemon is reached, or somebody decides otherwise. Boxed for the same reason.
+fn reconnect(session: Weak<Session>, generation: u64) -> BoxFuture<'static, ()> {
+    let trying = async move {
+        let mut pause = FIRST_PAUSE;
+        while let Some(session) = session.upgrade() {
+            if session.try_reconnect(generation).await {
+                return;
+            }
+            drop(session);
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    };
+    trying.boxed()
+}
+
+fn now_unix_s() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
+}
