@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use relay::PacketIndex;
-use relay::server::index_file::{self, IndexVersion};
+use relay::server::index_file::{IndexVersion, encode_header, record};
 use relay::server::names::{Component, RelativePath};
 use relay::server::{FileKey, Stream, StreamEffect, Tracefiles};
 use rustix::fs::copy_file_range;
@@ -207,17 +207,14 @@ impl StreamFiles {
             key,
             file: Some(self.budget.count(file)),
             size: 0,
-            unwritten: self.index_version.header().to_vec(),
+            unwritten: encode_header(self.index_version).to_vec(),
         });
         Ok(())
     }
 
     fn add_record(&mut self, offset: u64, index: &PacketIndex) {
-        let record = index_file::record(offset, index);
         if let Some(current) = &mut self.index {
-            current
-                .unwritten
-                .extend_from_slice(&record[..self.index_version.record_len()]);
+            record(offset, index).encode(self.index_version, &mut current.unwritten);
         }
     }
 
