@@ -59,6 +59,9 @@ impl<T> std::ops::Deref for Counted<T> {
 /// Descriptors for everything else: listeners, epoll, logs.
 const RESERVED: usize = 64;
 
+/// Trace files kept open at once, even where the system allows more: an open file costs memory.
+const MAX_FILES: usize = 1 << 16;
+
 /// How the descriptors are shared out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptors {
@@ -96,7 +99,7 @@ pub(crate) fn descriptors(pool_size: Option<usize>) -> Descriptors {
         .saturating_sub(RESERVED);
     Descriptors {
         connections: (usable / 2).max(16),
-        files: (usable / 2).max(16),
+        files: (usable / 2).clamp(16, MAX_FILES),
     }
 }
 

@@ -102,7 +102,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(PidFile::create)
         .transpose()?;
-    announce(&listeners, settings.port_file.as_deref())?;
+    announce(args, &listeners, settings.port_file.as_deref())?;
     if in_background {
         background::report_ready(args.daemonize)?;
     }
@@ -111,8 +111,8 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells the ports to people and programs.
-fn announce(listeners: &Listeners, port_file: Option<&Path>) -> anyhow::Result<()> {
+/// Tells the ports to programs that gave a file for it, and to people who cannot know them.
+fn announce(args: &Args, listeners: &Listeners, port_file: Option<&Path>) -> anyhow::Result<()> {
     let ports = listeners.ports().context("cannot find out the ports")?;
     if let Some(path) = port_file {
         let text: String = ports
@@ -127,7 +127,11 @@ fn announce(listeners: &Listeners, port_file: Option<&Path>) -> anyhow::Result<(
             .with_context(|| format!("cannot write the port file {}", path.display()))?;
     }
     let mut out = std::io::stdout().lock();
-    for (name, port) in ports {
+    let chosen = [
+        args.control_port.is_any_port(),
+        args.data_port.is_any_port(),
+    ];
+    for ((name, port), _) in ports.iter().zip(chosen).filter(|(_, chosen)| *chosen) {
         // Nobody may be reading.
         let _ = writeln!(out, "lttng-relayd: {name} port {port}");
     }

@@ -104,7 +104,15 @@ fn hint(error: &std::io::Error) -> &'static str {
     }
 }
 
+/// Connections that may wait to be accepted: thousands of targets may come back at once.
+const BACKLOG: i32 = 4096;
+
 impl ListenUrl {
+    /// The system chooses the port.
+    pub(crate) fn is_any_port(&self) -> bool {
+        self.port == Some(0)
+    }
+
     /// Listens there.
     pub(crate) fn listen(&self, default_port: u16) -> Result<TcpListener, ListenError> {
         let host = &self.host;
@@ -127,6 +135,8 @@ impl ListenUrl {
             })?;
         let bind = || {
             let listener = TcpListener::bind(address)?;
+            // Again, because the standard library lets only 128 wait.
+            rustix::net::listen(&listener, BACKLOG)?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
