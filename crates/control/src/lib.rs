@@ -24,6 +24,7 @@ mod code;
 mod error;
 mod path;
 mod requests;
+pub mod url;
 
 pub use client::{CallError, Client};
 pub use code::ErrorCode;

@@ -1,1 +1,43 @@
-//! The C library `liblttng-ctl.so.0`.
+//! The C library `liblttng-ctl.so.0`: upstream's calls that drive a recording session, with upstream's
+//! binary interface, and the calls of the network session proposal.
+//!
+//! Every call is translated to the control API of the session daemon (crate `control`); the library owns
+//! nothing and starts no thread, but for the one that waits when a session is destroyed through a handle.
+//! `docs/c-api.md` is the reference, `include/lttng` has the headers.
+//!
+//! # Safety
+//!
+//! What every exported function asks of its C caller, as any C library does: a pointer is NULL or points to
+//! a valid object of the type that the header says, a string ends with NUL, and nothing else changes them
+//! during the call. NULL is checked everywhere. [`boundary`] turns pointers into checked values at
+//! once; a panic ends at the boundary and becomes an error code.
+#![allow(
+    unsafe_code,
+    reason = "this crate is the boundary to C: exported names and pointers from callers"
+)]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the rule is the same for all functions and stated once, above"
+)]
+
+pub mod abi;
+pub mod absent;
+pub mod boundary;
+pub mod channel;
+pub mod context;
+pub mod create;
+pub mod daemon;
+pub mod data;
+pub mod descriptor;
+pub mod destruction;
+pub mod error_text;
+pub mod event;
+pub mod event_list;
+pub mod failure;
+pub mod handle;
+pub mod lifecycle;
+pub mod listing;
+pub mod network;
+pub mod network_option;
+pub mod output;
+pub mod tracepoints;
