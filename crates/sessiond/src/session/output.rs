@@ -1,5 +1,6 @@
 //! Where a session's trace goes: the settings, and opening the place they name.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ impl NetworkAttributes {
             host: self.address.clone(),
             control_port: self.control_port,
             data_port: self.data_port,
-            ipv6: false,
+            ipv6: self.address.parse::<Ipv6Addr>().is_ok(),
         })
     }
 }
@@ -209,7 +210,8 @@ impl Session {
         match (network.relay(), now) {
             (Some(address), OutputSetting::Relay { address: known, .. }) => OutputSetting::Relay {
                 address: RelayAddress {
-                    ipv6: known.ipv6,
+                    // A choice for the host that was named, not for another one.
+                    ipv6: address.ipv6 || (known.ipv6 && known.host == address.host),
                     ..address
                 },
                 base_path: base(now),
