@@ -365,7 +365,17 @@ impl Session {
         closed_unix_s: u64,
         writers_alive: bool,
     ) -> Result<Vec<(StreamKey, Predecessor)>, OutputError> {
-        let unfinished = self.deliver_patiently(self.stream_keys())?;
+        let keys = self.stream_keys();
+        if writers_alive {
+            // What was recorded before the change belongs to this place: the packets under way end here.
+            for &key in &keys {
+                self.deliver_pending(key, Writers::Alive)?;
+                if let Some(stream) = self.streams.get_mut(&key) {
+                    stream.flush(FlushMode::Active);
+                }
+            }
+        }
+        let unfinished = self.deliver_patiently(keys)?;
         if !writers_alive {
             // Complete packets behind one that a killed writer left open would be lost with it. Its writer
             // may be stopped and not dead: then it finds the place as it left it, and loses that one
