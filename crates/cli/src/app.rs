@@ -230,6 +230,9 @@ fn print_options(ui: &Ui, command: &clap::Command) {
     for option in command.get_opts() {
         if let Some(long) = option.get_long().filter(|long| *long != "help") {
             ui.print(format_args!("--{long}"));
+            for alias in option.get_visible_aliases().unwrap_or_default() {
+                ui.print(format_args!("--{alias}"));
+            }
             if let Some(short) = option.get_short() {
                 ui.print(format_args!("-{short}"));
             }
@@ -266,7 +269,7 @@ fn finish(context: &Context, result: Result<Outcome, Exit>) -> u8 {
 
 /// What `lttng` alone prints: the commands by subject.
 fn usage() -> String {
-    const GROUPS: [(&str, &[&str]); 6] = [
+    const GROUPS: [(&str, &[&str]); 7] = [
         (
             "Recording sessions",
             &["create", "destroy", "record", "set-session"],
@@ -276,6 +279,10 @@ fn usage() -> String {
             &["add-context", "disable-channel", "enable-channel"],
         ),
         ("Recording event rules", &["disable-event", "enable-event"]),
+        (
+            "Streaming",
+            &["enable-streaming", "disable-streaming", "session", "set"],
+        ),
         ("Status", &["list", "status"]),
         ("Control", &["start", "stop"]),
         ("Miscellaneous", &["completion", "help", "version"]),

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::{env, io};
 
+use control::v1::output::Kind;
 use control::v1::{CreateSessionRequest, Output, Session};
 
 use crate::daemon::{Context, refuse};
@@ -14,6 +15,7 @@ use crate::ui::{Exit, Outcome, Ui, status};
 use crate::url::{self, UrlError};
 use crate::{current_session, mi};
 
+use super::network::{self, OnRelayLoss};
 use super::no_more;
 
 /// Most bytes of a session name.
@@ -23,6 +25,7 @@ const MAX_NAME_BYTES: usize = 255;
 ///
 /// Creates an inactive session, makes it the current one, and starts a session daemon if none runs.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = network::WHICH_FORM)]
 pub(crate) struct Args {
     /// Name of the session; without one the session daemon chooses `auto-DATE`
     name: Option<String>,
@@ -39,8 +42,14 @@ pub(crate) struct Args {
     #[arg(short = 'D', long, value_name = "URL")]
     data_url: Option<String>,
     /// Send the trace to the relay daemon of this host (default ports 5343 for data, 5342 for control)
-    #[arg(long, value_name = "HOST[:DATA_PORT:CTRL_PORT]")]
+    #[arg(
+        long,
+        visible_alias = "streaming",
+        value_name = "HOST[:DATA_PORT:CTRL_PORT]"
+    )]
     network: Option<String>,
+    #[command(flatten)]
+    on_relay_loss: OnRelayLoss,
     /// Do not send the trace anywhere: it stays in the buffers
     #[arg(long)]
     no_output: bool,
@@ -97,7 +106,7 @@ async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
         name: args.name.unwrap_or_default(),
         home: home(),
         count_events: false,
-        ..CreateSessionRequest::default()
+        relay_loss: args.on_relay_loss.value(ui)?.into(),
     };
     let mut client = spawn::connect_or_spawn(context).await?;
     match client.create_session(request).await {
@@ -202,7 +211,8 @@ pub(super) fn destination(ui: &Ui, given: &Destination<'_>) -> Result<Option<Out
     } else if let Some((control, data)) = pair {
         url::control_and_data(control, data, resolver)
     } else if let Some(text) = given.network {
-        url::network(text, resolver).map_err(|error| (error, text.to_owned()))
+        let relay = network::relay(ui, text)?;
+        return Ok(Some(Kind::Relay(relay).into()));
     } else {
         return Ok(None);
     };
@@ -217,7 +227,6 @@ fn refuse_url(ui: &Ui, error: &UrlError, text: &str) -> Exit {
     }
     match error {
         UrlError::Refused(why) => ui.detail(why),
-        UrlError::NetworkPorts(_) => {}
         _ => {
             if error.is_syntax() {
                 ui.error(format_args!("Unable to parse the URL {text}"));

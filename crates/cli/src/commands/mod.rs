@@ -6,12 +6,17 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod disable_channel;
 pub(crate) mod disable_event;
+pub(crate) mod disable_streaming;
 pub(crate) mod domain;
 pub(crate) mod enable_channel;
 pub(crate) mod enable_event;
+pub(crate) mod enable_streaming;
 pub(crate) mod help;
 pub(crate) mod list;
+mod network;
 pub(crate) mod record;
+pub(crate) mod session;
+pub(crate) mod set;
 pub(crate) mod set_session;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -31,11 +36,15 @@ pub(crate) enum Command {
     Destroy(destroy::Args),
     DisableChannel(disable_channel::Args),
     DisableEvent(disable_event::Args),
+    DisableStreaming(disable_streaming::Args),
     EnableChannel(enable_channel::Args),
     EnableEvent(enable_event::Args),
+    EnableStreaming(enable_streaming::Args),
     Help(help::Args),
     List(list::Args),
     Record(record::Args),
+    Session(session::Args),
+    Set(set::Args),
     SetSession(set_session::Args),
     Start(start::Args),
     Status(status::Args),
@@ -52,11 +61,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Outcome, 
         Command::Destroy(args) => destroy::run(args, context).await,
         Command::DisableChannel(args) => disable_channel::run(args, context).await,
         Command::DisableEvent(args) => disable_event::run(args, context).await,
+        Command::DisableStreaming(args) => disable_streaming::run(args, context).await,
         Command::EnableChannel(args) => enable_channel::run(args, context).await,
         Command::EnableEvent(args) => enable_event::run(args, context).await,
+        Command::EnableStreaming(args) => enable_streaming::run(args, context).await,
         Command::Help(args) => help::run(&args, context),
         Command::List(args) => list::run(args, context).await,
         Command::Record(args) => record::run(args, context).await,
+        Command::Session(args) => session::run(args, context).await,
+        Command::Set(args) => set::run(args, context).await,
         Command::SetSession(args) => set_session::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,

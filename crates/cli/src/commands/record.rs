@@ -25,6 +25,7 @@ use crate::spawn;
 use crate::ui::{Exit, Outcome, Ui, status};
 
 use super::create::{Destination, destination, home};
+use super::network::OnRelayLoss;
 
 /// Statuses of shells for a command that is not found or cannot be executed.
 const NOT_FOUND: u8 = 127;
@@ -47,8 +48,14 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<String>,
     /// Send the trace to the relay daemon of this host (default ports 5343 for data, 5342 for control)
-    #[arg(long, value_name = "HOST[:DATA_PORT:CTRL_PORT]")]
+    #[arg(
+        long,
+        visible_alias = "streaming",
+        value_name = "HOST[:DATA_PORT:CTRL_PORT]"
+    )]
     network: Option<String>,
+    #[command(flatten)]
+    on_relay_loss: OnRelayLoss,
     /// Send the trace to a relay daemon (net://HOST[:CONTROL_PORT[:DATA_PORT]][/SUBDIR]), or write it to a path
     #[arg(short = 'U', long, value_name = "URL")]
     set_url: Option<String>,
@@ -77,6 +84,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
             no_output: false,
         },
     )?;
+    let relay_loss = args.on_relay_loss.value(ui)?;
     let (program, rest) = args.command.split_first().ok_or(Exit(status::UNDEFINED))?;
     let path = find_program(ui, program)?;
     // Before anything else: from here on Ctrl-C must not leave a session behind.
@@ -96,7 +104,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         output,
         home: home(),
         count_events: true,
-        ..Default::default()
+        relay_loss: relay_loss.into(),
     };
     let session = match client.create_session(request).await {
         Ok(answer) => answer.into_inner().session.unwrap_or_default(),

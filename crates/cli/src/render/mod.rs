@@ -1,6 +1,7 @@
 //! Answers to text and to XML.
 
 pub(crate) mod losses;
+pub(crate) mod output_state;
 pub(crate) mod session;
 pub(crate) mod tracepoints;
 pub(crate) mod xml;

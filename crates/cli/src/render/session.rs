@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use control::v1::output_state::Kind as OutputKind;
 use control::v1::{
     BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
 };
 
 use crate::log_level;
 use crate::output;
+use crate::render::output_state;
 use crate::ui::Ui;
 
 /// `lttng list` without a name.
@@ -31,20 +31,17 @@ fn activity(session: &Session) -> &'static str {
     if session.active { "active" } else { "inactive" }
 }
 
-/// The output and, if it takes nothing any more, why.
+/// The output, and its state where there is something to tell.
 fn say_output(ui: &Ui, session: &Session) -> bool {
     let output = output::describe(session.output.as_ref());
     if let Some(output) = &output {
         ui.say(format_args!("    Trace output: {output}"));
     }
-    let failed = session
-        .output_state
-        .as_ref()
-        .filter(|state| state.kind() == OutputKind::Failed);
-    if let Some(state) = failed {
-        ui.say(format_args!("    Output failed: {}", state.reason));
+    let state = output_state::lines(session);
+    for line in &state {
+        ui.say(format_args!("    {line}"));
     }
-    output.is_some() || failed.is_some()
+    output.is_some() || !state.is_empty()
 }
 
 /// What of a session is shown.
@@ -121,11 +118,13 @@ fn channel_text(channel: &Channel) -> String {
     let counters = channel.counters.unwrap_or_default();
     out.push_str("\n    Statistics:\n");
     let overwrite = channel.attributes.as_ref().is_some_and(|a| a.overwrite);
-    let _ = if overwrite {
-        writeln!(out, "      Lost packets:     {}", counters.lost_packets)
-    } else {
-        writeln!(out, "      Discarded events: {}", counters.discarded_events)
-    };
+    // Upstream has one line, by the mode; the other one is there only when it has something to tell.
+    if !overwrite || counters.discarded_events > 0 {
+        let _ = writeln!(out, "      Discarded events: {}", counters.discarded_events);
+    }
+    if overwrite || counters.lost_packets > 0 {
+        let _ = writeln!(out, "      Lost packets:     {}", counters.lost_packets);
+    }
     out.push_str("\n    Recording event rules:\n");
     if channel.events.is_empty() {
         out.push_str("      None\n");

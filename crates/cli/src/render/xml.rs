@@ -9,6 +9,7 @@ use control::v1::{
 use crate::log_level;
 use crate::mi::Element;
 use crate::output;
+use crate::render::output_state;
 use crate::render::tracepoints::applications;
 
 /// The monitor timer that upstream gives a channel, microseconds.
@@ -16,7 +17,7 @@ const DEFAULT_MONITOR_TIMER_US: u64 = 1_000_000;
 
 pub(crate) fn session(session: &Session) -> Element {
     let path = output::describe(session.output.as_ref()).unwrap_or_default();
-    Element::new(
+    let element = Element::new(
         "session",
         [
             Element::text("name", &session.name),
@@ -25,7 +26,11 @@ pub(crate) fn session(session: &Session) -> Element {
             Element::text("snapshot_mode", 0),
             Element::text("live_timer_interval", 0),
         ],
-    )
+    );
+    match output_state::element(session) {
+        Some(state) => element.with(state),
+        None => element,
+    }
 }
 
 /// A session by name, with or without its state.
