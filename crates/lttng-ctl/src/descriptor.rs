@@ -223,6 +223,10 @@ pub unsafe extern "C" fn lttng_create_session_ext(session_descriptor: *mut Descr
         if descriptor.mode != Mode::Regular {
             return Err(Failure::NOT_SUPPORTED);
         }
+        if descriptor.auto_named {
+            // Such names are the daemon's to give.
+            return Err(Failure(ErrorCode::SESSION_EXISTS));
+        }
         let name = descriptor
             .name
             .as_ref()
