@@ -13,14 +13,16 @@ use system_tests::{
 const UID: &str = "--buffers-uid";
 const PID: &str = "--buffers-pid";
 
-/// Streams an application of several threads through small sub-buffers, so that there are many packets,
+/// Streams an application of several threads through small sub-buffers, so that there are many packets, and
+/// many of them: with a few, a writer that is preempted in the middle of an event makes the others lose
+/// theirs, with stock as well,
 /// and checks all of it: the events, the tree, the indexes, the logs.
 fn stream(w: &mut World, target: Toolchain, relay: Toolchain, buffers: &str) -> Result<()> {
     let relay = w.relay(relay)?;
     let target = w.target(target)?;
     target.script(&format!(
         "create s --set-url={}
-         enable-channel -u c --subbuf-size=16k --num-subbuf=8 --blocking-timeout=inf {buffers}
+         enable-channel -u c --subbuf-size=16k --num-subbuf=128 --blocking-timeout=inf {buffers}
          enable-event -u -c c emitter:*
          start",
         relay.url()

@@ -220,6 +220,14 @@ pub enum Notice {
         /// Totals of the trace.
         counters: Counters,
     },
+    /// The relay daemon knows a stream by this number. With it the session daemon can ask, after this
+    /// consumer daemon was killed, which packets have arrived.
+    RelayStream {
+        /// The stream.
+        stream: StreamKey,
+        /// Handle from the reply to `ADD_STREAM`.
+        handle: u64,
+    },
     /// A stream was closed with its chunk; another consumer daemon may go on after this.
     StreamClosed {
         /// The stream.

@@ -50,9 +50,6 @@ impl Engine {
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
         while !self.closing {
             let busy = self.running().is_some_and(|session| session.has_work());
-            if !busy {
-                self.try_output(|session| session.output().idle());
-            }
             let ready = self.poller.wait(busy).context("cannot wait for events")?;
             for ready in ready {
                 self.on_ready(ready);
@@ -152,7 +149,14 @@ impl Engine {
                 _ => Err(refused("a trace comes with 1 descriptor")),
             },
             Request::AddStream(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
-                (Some(pipe), Some(shm), None) => session.add_stream(poller, &setup, &shm, pipe),
+                (Some(pipe), Some(shm), None) => {
+                    session.add_stream(poller, &setup, &shm, pipe)?;
+                    let stream = setup.stream;
+                    if let Some(handle) = session.output().relay_stream(stream) {
+                        self.link.say(&Notice::RelayStream { stream, handle });
+                    }
+                    Ok(())
+                }
                 _ => Err(refused("a stream comes with 2 descriptors")),
             },
             Request::PublishTrace { trace } => {

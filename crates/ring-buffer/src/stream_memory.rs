@@ -30,6 +30,18 @@ pub enum CreateError {
     },
 }
 
+/// The reading position in the memory of a stream, in bytes since its beginning, always at the start of a
+/// packet: divided by the sub-buffer size it is the number of the next packet to read. For those who do
+/// not map the memory.
+pub fn consumed_position(memory: impl AsFd) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    let at = std::mem::offset_of!(StreamHead, consumed) as u64;
+    match rustix::io::pread(memory, &mut bytes, at)? {
+        8 => Ok(u64::from_ne_bytes(bytes)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
 /// The memory of one stream: a memfd ready for writers, that nobody can shrink or grow.
 ///
 /// It is not mapped here: who creates buffers need not look into them.

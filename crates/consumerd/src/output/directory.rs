@@ -157,10 +157,6 @@ impl Output for DirectoryOutput {
         file.append(packet).map_err(OutputError::Broken)
     }
 
-    fn idle(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn settle(&mut self) -> Result<()> {
         Ok(())
     }

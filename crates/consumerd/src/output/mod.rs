@@ -51,6 +51,11 @@ pub(crate) trait Output {
     /// Begins a stream of a trace that was added.
     fn add_stream(&mut self, stream: &StreamSetup) -> Result<Option<Stored>>;
 
+    /// The number that a relay daemon has given to a stream.
+    fn relay_stream(&self, _stream: StreamKey) -> Option<u64> {
+        None
+    }
+
     /// All streams that the trace has now were added.
     fn publish(&mut self, trace: TraceKey) -> Result<()>;
 
@@ -59,9 +64,6 @@ pub(crate) trait Output {
 
     /// Appends a packet. When this fails the packet is not there, not even partly.
     fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()>;
-
-    /// The engine has nothing to do now: what was put together is to be sent.
-    fn idle(&mut self) -> Result<()>;
 
     /// Waits until all packets are where they belong.
     fn settle(&mut self) -> Result<()>;

@@ -1,8 +1,7 @@
 //! A relay daemon, stock or ours, through two connections that somebody else has opened.
 //!
 //! Packets go out on the data connection, straight from shared memory; their indexes follow on the
-//! control connection, several in one write, and nobody waits for the replies: their number under way
-//! is bounded.
+//! control connection, and nobody waits for the replies: their number under way is bounded.
 
 use std::collections::HashMap;
 use std::io;
@@ -331,6 +330,10 @@ impl Output for RelayOutput {
         Ok(None)
     }
 
+    fn relay_stream(&self, stream: StreamKey) -> Option<u64> {
+        self.streams.get(&stream).map(|stream| stream.handle.0)
+    }
+
     fn publish(&mut self, key: TraceKey) -> Result<()> {
         let Some(trace) = self.traces.get(&key) else {
             let error = anyhow!("there is no trace {}", key.0);
@@ -363,10 +366,6 @@ impl Output for RelayOutput {
 
     fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()> {
         broken(self.send_packet(stream, packet))
-    }
-
-    fn idle(&mut self) -> Result<()> {
-        broken(self.control.write_out())
     }
 
     fn settle(&mut self) -> Result<()> {

@@ -12,16 +12,11 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 /// behind, and then we had better wait.
 const MAX_INDEXES_UNDER_WAY: usize = 64;
 
-/// Indexes put into one write.
-const INDEXES_PER_WRITE: usize = 8;
-
 /// The control connection.
 #[derive(Debug)]
 pub(crate) struct Control {
     socket: OwnedFd,
     client: Client,
-    /// Indexes that are in the output buffer.
-    indexes_waiting: usize,
 }
 
 impl Control {
@@ -30,7 +25,6 @@ impl Control {
         Self {
             socket,
             client: Client::with_minor(minor),
-            indexes_waiting: 0,
         }
     }
 
@@ -56,16 +50,12 @@ impl Control {
         self.check_index_replies()
     }
 
-    /// Puts the index of a packet among what is to be sent; does not wait for its reply, but for older
-    /// ones if there are too many.
+    /// Sends the index of a packet at once: when this daemon is killed, the relay has the indexes of all
+    /// packets that are gone from the buffers.
     pub(crate) fn send_index(&mut self, index: PacketIndex) -> anyhow::Result<()> {
         self.client.request(&Request::SendIndex(index))?;
-        self.indexes_waiting += 1;
-        if self.indexes_waiting >= INDEXES_PER_WRITE {
-            self.write_out()?;
-        }
+        self.write_out()?;
         while self.client.outstanding() > MAX_INDEXES_UNDER_WAY {
-            self.write_out()?;
             self.receive(RecvFlags::empty())?;
             self.check_index_replies()?;
         }
@@ -123,7 +113,6 @@ impl Control {
 
     /// Sends what was put together.
     pub(crate) fn write_out(&mut self) -> anyhow::Result<()> {
-        self.indexes_waiting = 0;
         while !self.client.output().is_empty() {
             match send(&self.socket, self.client.output(), SendFlags::NOSIGNAL) {
                 Ok(sent) => self.client.written(sent),

@@ -77,6 +77,17 @@ struct MetadataText {
     file: std::fs::File,
 }
 
+/// Where the reading of a stream stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NextPacket {
+    /// The stream.
+    pub stream: StreamKey,
+    /// `packet_seq_num`.
+    pub number: u64,
+    /// Packets may be skipped.
+    pub overwrite: bool,
+}
+
 /// Why buffers could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuffersError {
@@ -170,6 +181,22 @@ impl TraceBuffers {
         }
         requests.push((Request::PublishTrace { trace }, Vec::new()));
         requests
+    }
+
+    /// The next packet to be read of each stream, by its number.
+    pub(crate) fn next_packets(&self) -> Vec<NextPacket> {
+        let mut next = Vec::new();
+        for channel in &self.channels {
+            for stream in &channel.streams {
+                let position = ring_buffer::consumed_position(&stream.memory).unwrap_or(0);
+                next.push(NextPacket {
+                    stream: stream.key,
+                    number: position / channel.attributes.subbuf_size,
+                    overwrite: channel.attributes.overwrite,
+                });
+            }
+        }
+        next
     }
 
     /// An application has the buffers. If they are its own, the write ends of the wakeup pipes are given up:

@@ -92,6 +92,8 @@ struct Shared {
     waiting: Mutex<Option<Waiting>>,
     /// Where it stopped.
     stops: Mutex<HashMap<StreamKey, Predecessor>>,
+    /// Numbers that the relay daemon gave to the streams.
+    relay_streams: Mutex<HashMap<StreamKey, u64>>,
 }
 
 impl Consumer {
@@ -117,6 +119,7 @@ impl Consumer {
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Some(HashMap::new())),
             stops: Mutex::default(),
+            relay_streams: Mutex::default(),
         });
         let link = Link {
             socket,
@@ -177,6 +180,11 @@ impl Consumer {
     /// Where it stopped, by stream, as far as it has told.
     pub(super) fn stops(&self) -> HashMap<StreamKey, Predecessor> {
         lock(&self.shared.stops).clone()
+    }
+
+    /// Numbers that the relay daemon gave to its streams.
+    pub(super) fn relay_streams(&self) -> HashMap<StreamKey, u64> {
+        lock(&self.shared.relay_streams).clone()
     }
 
     fn gone(&self) -> ConsumerError {
@@ -285,6 +293,9 @@ impl Link {
             Notice::Done { id, answer } => self.answer(id, Ok(answer)),
             Notice::Failed { id, reason } => self.answer(id, Err(ConsumerError::Refused(reason))),
             Notice::TraceEnded { trace, .. } => (self.trace_ended)(trace),
+            Notice::RelayStream { stream, handle } => {
+                lock(&self.shared.relay_streams).insert(stream, handle);
+            }
             Notice::StreamClosed { stream, last } => {
                 lock(&self.shared.stops).insert(stream, last);
             }

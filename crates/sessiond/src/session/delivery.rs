@@ -20,8 +20,11 @@ use tracing::{info, warn};
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::consumer::{Consumer, ConsumerError, ConsumerState};
-use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
+use crate::session::output::{
+    NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss, RelayPlace,
+};
 use crate::session::plan::Refusal;
+use crate::session::settle::{self, Doubt};
 use crate::session::status::{OutputStatus, SessionCounters};
 use crate::session::{Session, TraceBuffers};
 
@@ -54,9 +57,20 @@ pub(super) struct Delivery {
     ended: SessionCounters,
     /// Totals of the present one when it was last asked.
     latest: SessionCounters,
+    /// The first packet that each stream had for the present place.
+    first_packets: HashMap<StreamKey, u64>,
+    /// A consumer daemon was killed: some of its packets may have arrived or not.
+    unsettled: Option<Unsettled>,
     last_created_unix_s: Option<u64>,
     deaths: Vec<Instant>,
     problem: Option<Problem>,
+}
+
+/// What is to be asked of a relay daemon before somebody goes on.
+#[derive(Debug)]
+struct Unsettled {
+    relay: RelayPlace,
+    doubts: Vec<Doubt>,
 }
 
 /// Why nothing is delivered now.
@@ -83,6 +97,8 @@ impl Delivery {
             predecessors: HashMap::new(),
             ended: SessionCounters::default(),
             latest: SessionCounters::default(),
+            first_packets: HashMap::new(),
+            unsettled: None,
             last_created_unix_s: None,
             deaths: Vec::new(),
             problem: None,
@@ -113,6 +129,58 @@ impl Delivery {
         created
     }
 
+    /// Notes what a consumer daemon that was killed leaves open.
+    fn note_doubts(&mut self, consumer: &Consumer) {
+        let Some(PlaceKind::Relay(relay)) = self.place.as_ref().map(|place| &place.kind) else {
+            return;
+        };
+        let handles = consumer.relay_streams();
+        let next = self.live.values().flat_map(|trace| trace.next_packets());
+        let doubts = next.filter(|next| !next.overwrite).filter_map(|next| {
+            Some(Doubt {
+                stream: next.stream,
+                handle: *handles.get(&next.stream)?,
+                net_seq_num: next
+                    .number
+                    .checked_sub(*self.first_packets.get(&next.stream)?)?,
+                packet_seq_num: next.number,
+            })
+        });
+        self.unsettled = Some(Unsettled {
+            doubts: doubts.collect(),
+            relay: relay.clone(),
+        });
+    }
+
+    /// Asks what was left open, so that no packet is sent twice.
+    async fn settle(&mut self) {
+        let Some(Unsettled { relay, doubts }) = self.unsettled.take() else {
+            return;
+        };
+        match settle::settle(&relay.sockets, relay.minor(), &doubts).await {
+            Ok(stored) => {
+                for (stream, packet) in stored {
+                    self.predecessors.entry(stream).or_default().last_packet = Some(packet);
+                }
+            }
+            Err(error) => warn!("cannot tell what a killed consumer daemon has delivered: {error}"),
+        }
+        settle::hang_up(&relay.sockets);
+    }
+
+    /// Notes with which packet each stream begins in the present place.
+    fn note_first_packets(&mut self) {
+        self.first_packets.clear();
+        for next in self.live.values().flat_map(|trace| trace.next_packets()) {
+            let known = self
+                .predecessors
+                .get(&next.stream)
+                .and_then(|known| known.last_packet);
+            let first = next.number.max(known.map_or(0, |last| last + 1));
+            self.first_packets.insert(next.stream, first);
+        }
+    }
+
     fn status(&self) -> OutputStatus {
         let path = self
             .place
@@ -130,7 +198,7 @@ impl Delivery {
             },
             (None, None) => OutputStatus::Unused,
             (None, Some(place)) => OutputStatus::Ready {
-                remote: matches!(place.kind, PlaceKind::Relay { .. }),
+                remote: matches!(place.kind, PlaceKind::Relay(_)),
                 path,
             },
         }
@@ -194,6 +262,11 @@ impl Session {
     pub(super) async fn deliver_trace(&self, trace: Arc<TraceBuffers>) {
         let mut delivery = self.delivery.lock().await;
         delivery.live.insert(trace.identity.key, trace.clone());
+        let streams = trace
+            .next_packets()
+            .into_iter()
+            .map(|next| (next.stream, next.number));
+        delivery.first_packets.extend(streams);
         delivery.post(trace.handover(&|_| None)).await;
     }
 
@@ -336,6 +409,8 @@ impl Session {
 
     /// Starts a consumer daemon for the place that is open and gives it all live buffers.
     async fn launch(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
+        delivery.settle().await;
+        delivery.note_first_packets();
         let Some(place) = &mut delivery.place else {
             return Ok(());
         };
@@ -412,7 +487,9 @@ impl Session {
             return;
         }
         delivery.generation += 1;
-        delivery.consumer = None;
+        if let (Some(consumer), ConsumerState::Gone(_)) = (delivery.consumer.take(), &state) {
+            delivery.note_doubts(&consumer);
+        }
         let to_relay = matches!(delivery.setting, OutputSetting::Relay { .. });
         let (reason, died) = match state {
             ConsumerState::Running => return,
@@ -508,7 +585,8 @@ async fn leave(delivery: &mut Delivery, writers_alive: bool, patience: Option<Du
     };
     if consumer.state() == ConsumerState::Running {
         let request = Request::CloseChunk {
-            closed_unix_s: now_unix_s(),
+            // Stretches that follow each other fast have creation times ahead of the clock.
+            closed_unix_s: now_unix_s().max(delivery.last_created_unix_s.unwrap_or(0)),
             writers_alive,
         };
         let closing = consumer.call(request, Vec::new());

@@ -9,6 +9,7 @@ mod output;
 pub(crate) mod plan;
 mod registry;
 mod sessions;
+mod settle;
 mod status;
 mod traces;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use consumer_api::{OutputSetup, RelaySetup};
 use control::ErrorCode;
-use relay::SessionKey;
+use relay::{Minor, SessionKey};
 
 use crate::app::SharedFd;
 use crate::session::collector::{self, Collector, Introduction, RelayAddress};
@@ -110,21 +110,41 @@ pub(super) struct Place {
 pub(super) enum PlaceKind {
     /// The directory.
     Directory(SharedFd),
-    /// Control and data socket; empty once a consumer daemon has them, so that their end is its end.
-    Relay {
-        setup: RelaySetup,
-        sockets: Vec<SharedFd>,
-    },
+    /// A session on a relay daemon.
+    Relay(RelayPlace),
+}
+
+/// A session on a relay daemon; only one consumer daemon can use it, since what it has sent is not known to
+/// another one.
+#[derive(Clone, Debug)]
+pub(super) struct RelayPlace {
+    setup: RelaySetup,
+    /// Control and data socket. This daemon keeps them: when the consumer daemon is killed, what it has sent
+    /// still arrives.
+    pub(super) sockets: Vec<SharedFd>,
+    used: bool,
+}
+
+impl RelayPlace {
+    /// The protocol's minor that was agreed upon.
+    pub(super) fn minor(&self) -> Minor {
+        Minor(self.setup.minor)
+    }
 }
 
 impl PlaceKind {
-    /// The set-up and descriptors for a consumer daemon; `None` if another one has had them.
+    /// The set-up and descriptors for a consumer daemon; `None` if another one has had them and they
+    /// cannot be used again.
     pub(super) fn hand_over(&mut self) -> Option<(OutputSetup, Vec<SharedFd>)> {
         match self {
             Self::Directory(directory) => Some((OutputSetup::Directory, vec![directory.clone()])),
-            Self::Relay { sockets, .. } if sockets.is_empty() => None,
-            Self::Relay { setup, sockets } => {
-                Some((OutputSetup::Relay(setup.clone()), std::mem::take(sockets)))
+            Self::Relay(RelayPlace { used: true, .. }) => None,
+            Self::Relay(relay) => {
+                relay.used = true;
+                Some((
+                    OutputSetup::Relay(relay.setup.clone()),
+                    relay.sockets.clone(),
+                ))
             }
         }
     }
@@ -191,7 +211,11 @@ impl Session {
             path,
         } = collector::connect(address, &introduction).await?;
         Ok(Place {
-            kind: PlaceKind::Relay { setup, sockets },
+            kind: PlaceKind::Relay(RelayPlace {
+                setup,
+                sockets,
+                used: false,
+            }),
             path,
             created_unix_s,
         })

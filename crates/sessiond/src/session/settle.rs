@@ -1,0 +1,116 @@
+//! After a consumer daemon was killed: which of its packets has the relay daemon?
+//!
+//! A consumer daemon frees a packet's place in the buffer after it has sent packet and index. When it is
+//! killed between the two, its successor would send the packet again. The session daemon still has the
+//! sockets: it lets the relay daemon read all that was sent, and asks for the one packet of each stream that
+//! is in doubt.
+
+use std::collections::HashMap;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use consumer_api::StreamKey;
+use relay::client::Client;
+use relay::{Minor, Pending, Reply, Request, ReturnCode, StreamHandle};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::app::SharedFd;
+
+/// How long the relay daemon may take to read what was sent, and to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A packet in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// The stream, on this side.
+    pub(super) stream: StreamKey,
+    /// The stream, on the relay daemon.
+    pub(super) handle: u64,
+    /// Number of the packet in the order of sending.
+    pub(super) net_seq_num: u64,
+    /// Its `packet_seq_num`.
+    pub(super) packet_seq_num: u64,
+}
+
+/// The packets of `doubts` that the relay daemon has, by stream. An error means that it cannot be told.
+pub(super) async fn settle(
+    sockets: &[SharedFd],
+    minor: Minor,
+    doubts: &[Doubt],
+) -> Result<HashMap<StreamKey, u64>, String> {
+    let [control, data] = sockets else {
+        return Err("there are no two sockets".into());
+    };
+    match timeout(PATIENCE, ask(control, data, minor, doubts)).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the relay daemon does not answer".into()),
+    }
+}
+
+async fn ask(
+    control: &OwnedFd,
+    data: &OwnedFd,
+    minor: Minor,
+    doubts: &[Doubt],
+) -> Result<HashMap<StreamKey, u64>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut data = stream(data)?;
+    data.set_nodelay(true)?;
+    // The relay daemon closes its end when it has read everything.
+    data.shutdown().await?;
+    data.read_to_end(&mut Vec::new()).await?;
+
+    let mut control = stream(control)?;
+    let mut client = Client::with_minor(minor);
+    let mut stored = HashMap::new();
+    for doubt in doubts {
+        client.request(&Request::DataPending {
+            stream: StreamHandle(doubt.handle),
+            last_net_seq_num: doubt.net_seq_num,
+        })?;
+        control.write_all(&client.take_output()).await?;
+        if !pending(&mut control, &mut client).await? {
+            stored.insert(doubt.stream, doubt.packet_seq_num);
+        }
+    }
+    Ok(stored)
+}
+
+/// The answer to a data pending question. Answers to indexes that the consumer daemon has not read come
+/// before it; they are as long, and tell themselves apart.
+async fn pending(
+    control: &mut tokio::net::TcpStream,
+    client: &mut Client,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    loop {
+        let mut answer = [0; 4];
+        control.read_exact(&mut answer).await?;
+        if u32::from_be_bytes(answer) == ReturnCode::OK.0 {
+            continue;
+        }
+        client.on_bytes(&answer);
+        return match client.next_reply()? {
+            Some(Reply::Pending(Pending::No)) => Ok(false),
+            Some(Reply::Pending(Pending::Yes)) => Ok(true),
+            other => Err(format!("the relay daemon answers {other:?}").into()),
+        };
+    }
+}
+
+/// A stream of our own on the socket; the socket was in blocking mode for the consumer daemon, which is gone.
+fn stream(socket: &OwnedFd) -> std::io::Result<tokio::net::TcpStream> {
+    let stream = TcpStream::from(socket.as_fd().try_clone_to_owned()?);
+    stream.set_nonblocking(true)?;
+    tokio::net::TcpStream::from_std(stream)
+}
+
+/// Ends both connections for all who have them.
+pub(super) fn hang_up(sockets: &[SharedFd]) {
+    for socket in sockets {
+        if let Ok(socket) = socket.try_clone() {
+            // It may have ended already.
+            let _ = TcpStream::from(socket).shutdown(Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The output of a session changes while an application traces, and consumer daemons are killed meanwhile: over
+//! all places together every event is there exactly once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use control::blocking::Client;
+use control::{SocketPath, v1};
+use system_tests::Toolchain::{Ours, Stock};
+use system_tests::{
+    App, Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated_for,
+    signal, trees_with_metadata,
+};
+
+const LIMIT: Duration = Duration::from_secs(200);
+
+/// A session and what controls it.
+struct Traced<'a> {
+    target: &'a Target,
+    client: Client,
+}
+
+impl<'a> Traced<'a> {
+    fn new(target: &'a Target) -> Result<Self> {
+        let socket = target.run_directory().join(control::CONTROL_SOCKET);
+        let client = Client::connect(&SocketPath::exactly(socket))?;
+        Ok(Self { target, client })
+    }
+
+    /// Streams to a relay daemon, or collects locally.
+    fn switch(&mut self, relay: Option<&Relay>) -> Result<()> {
+        let mut request = v1::SetNetworkRequest {
+            session: "s".into(),
+            enabled: Some(relay.is_some()),
+            ..Default::default()
+        };
+        if let Some(relay) = relay {
+            let [control, data, _] = relay.ports();
+            request.address = Some("127.0.0.1".into());
+            request.control_port = Some(control.into());
+            request.data_port = Some(data.into());
+        }
+        self.client.set_network(request)?;
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<v1::GetSessionResponse> {
+        Ok(self
+            .client
+            .get_session(v1::GetSessionRequest { name: "s".into() })?)
+    }
+
+    fn replaced(&mut self) -> Result<u64> {
+        let session = self.state()?.session.context("no session")?;
+        Ok(session.output_state.context("no state")?.consumers_replaced)
+    }
+
+    /// Waits until some packets have gone to the present place.
+    fn wait_for_packets(&mut self) -> Result<()> {
+        let packets = |state: v1::GetSessionResponse| state.counters.unwrap_or_default().packets;
+        let before = packets(self.state()?);
+        eventually("packets reach the new place", || {
+            let now = packets(self.state()?);
+            // Less: a consumer daemon was replaced, and what it had counted is gone.
+            Ok((now != before && now > 2).then_some(()))
+        })
+    }
+
+    /// Kills the consumer daemon and waits for the next one.
+    fn kill_consumer(&mut self) -> Result<()> {
+        let before = self.replaced()?;
+        let consumers = self.target.consumers();
+        let &[pid] = consumers.as_slice() else {
+            anyhow::bail!("consumers: {consumers:?}")
+        };
+        signal(pid, Signal::KILL)?;
+        eventually("the consumer daemon is replaced", || {
+            let now = self.replaced()?;
+            let connected = self.target.consumers().iter().any(|&now| now != pid);
+            Ok((now > before && connected).then_some(()))
+        })
+    }
+}
+
+/// Local directories of the session and what the relays have.
+fn all_trees(w: &World, relays: &[&Relay]) -> Result<Vec<PathBuf>> {
+    let mut trees = trees_with_metadata(&w.path("traces"))?;
+    for relay in relays {
+        trees.extend(trees_with_metadata(relay.output())?);
+    }
+    // Without a name of its own, a local stretch goes below the home directory.
+    let home = w.home().join("lttng-traces");
+    if home.is_dir() {
+        trees.extend(trees_with_metadata(&home)?);
+    }
+    Ok(trees)
+}
+
+fn start(target: &Target, w: &World, channel: &str) -> Result<()> {
+    target.script(&format!(
+        "create s -o {}
+         enable-channel -u c --subbuf-size=16k --num-subbuf=64 {channel}
+         enable-event -u -c c emitter:small
+         start",
+        w.path("traces/s").display()
+    ))
+}
+
+/// Every place is a readable trace by itself, and no event is in two of them.
+fn check_places(trees: &[PathBuf]) -> Result<HashMap<(i64, i64), u32>> {
+    let mut seen = HashMap::new();
+    for tree in trees {
+        let trace = Trace::read(tree)?;
+        ensure!(
+            trace.warnings.is_empty(),
+            "{}: {:?}",
+            tree.display(),
+            trace.warnings
+        );
+        check_indexes(tree)?;
+        for event in &trace.events {
+            let number = |name| event.number(name).with_context(|| format!("no {name}"));
+            *seen.entry((number("thread")?, number("n")?)).or_insert(0) += 1;
+        }
+    }
+    Ok(seen)
+}
+
+fn emit_while(app: &mut App, mut work: impl FnMut() -> Result<()>) -> Result<u64> {
+    app.begin_round()?;
+    work()?;
+    Ok(app.end_round(LIMIT)?.loops)
+}
+
+/// What came of it.
+struct Outcome {
+    emitted: u64,
+    /// How often each event is there, by thread and number.
+    seen: HashMap<(i64, i64), u32>,
+    discarded: u64,
+}
+
+impl Outcome {
+    fn check_no_doubles(&self) -> Result<()> {
+        let twice = self.seen.values().filter(|&&count| count > 1).count();
+        ensure!(twice == 0, "{twice} events are there twice");
+        Ok(())
+    }
+}
+
+fn fifty_switches(w: &mut World, channel: &str) -> Result<Outcome> {
+    let relays = [w.relay(Ours)?, w.relay(Stock)?];
+    let target = w.target(Ours)?;
+    start(&target, w, channel)?;
+    let mut traced = Traced::new(&target)?;
+    let mut app = w
+        .app("--threads 2 --rate 8000 --seconds 12 --quiet")
+        .blocking()
+        .start()?;
+    let emitted = emit_while(&mut app, || {
+        for i in 0..50 {
+            let place = match i % 3 {
+                0 => Some(&relays[0]),
+                1 => Some(&relays[1]),
+                _ => None,
+            };
+            traced.switch(place)?;
+            traced.wait_for_packets()?;
+            // One kill in each kind of place.
+            if [12, 25, 38].contains(&i) {
+                traced.kill_consumer()?;
+                traced.wait_for_packets()?;
+            }
+        }
+        Ok(())
+    })?;
+    app.finish()?;
+    target.script("stop")?;
+    ensure!(traced.replaced()? == 3);
+    let discarded = traced
+        .state()?
+        .counters
+        .unwrap_or_default()
+        .discarded_events;
+    target.script("destroy")?;
+    let trees = all_trees(w, &[&relays[0], &relays[1]])?;
+    ensure!(trees.len() >= 50, "only {} places", trees.len());
+    Ok(Outcome {
+        emitted,
+        seen: check_places(&trees)?,
+        discarded,
+    })
+}
+
+#[test]
+fn blocking_mode_has_every_event_once() {
+    isolated_for(LIMIT, here!(), |w| {
+        let outcome = fifty_switches(w, "--blocking-timeout=inf")?;
+        outcome.check_no_doubles()?;
+        let (found, emitted) = (outcome.seen.len() as u64, outcome.emitted);
+        ensure!(found == emitted, "{found} of {emitted} events");
+        Ok(())
+    });
+}
+
+#[test]
+fn discard_mode_adds_up() {
+    isolated_for(LIMIT, here!(), |w| {
+        let outcome = fifty_switches(w, "--discard")?;
+        outcome.check_no_doubles()?;
+        let found = outcome.seen.len() as u64;
+        let Outcome {
+            emitted, discarded, ..
+        } = outcome;
+        ensure!(
+            found + discarded == emitted,
+            "{found} found + {discarded} discarded != {emitted}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_wrong_host_changes_nothing() {
+    isolated_for(LIMIT, here!(), |w| {
+        let target = w.target(Ours)?;
+        start(&target, w, "--blocking-timeout=inf")?;
+        let mut traced = Traced::new(&target)?;
+        let mut app = w
+            .app("--threads 1 --events 1000 --quiet")
+            .blocking()
+            .start()?;
+        app.round()?;
+        for (address, port) in [("127.0.0.1", 1), ("no.such.host.invalid", 5342)] {
+            let request = v1::SetNetworkRequest {
+                session: "s".into(),
+                enabled: Some(true),
+                address: Some(address.into()),
+                control_port: Some(port),
+                ..Default::default()
+            };
+            let refused = traced
+                .client
+                .set_network(request)
+                .err()
+                .context("accepted")?;
+            ensure!(refused.code().0 == 104, "{refused}");
+            let session = traced.state()?.session.context("no session")?;
+            ensure!(!session.network.context("no attributes")?.enabled);
+        }
+        app.round()?;
+        app.finish()?;
+        target.script("stop\n destroy")?;
+        ensure!(Trace::read(&w.path("traces/s"))?.events.len() == 2000);
+        Ok(())
+    });
+}
