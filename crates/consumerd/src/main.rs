@@ -20,6 +20,7 @@ mod stream;
 mod timers;
 mod trace;
 
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,12 +33,13 @@ use crate::counters::Totals;
 use crate::engine::Engine;
 
 fn main() -> ExitCode {
-    // The session daemon sets the variable from its own verbosity.
+    // The session daemon sets the variable when it is asked for the messages of its consumer daemons.
     let filter =
         EnvFilter::try_from_env("LTTNG_CONSUMERD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run() {
         Ok(()) => ExitCode::SUCCESS,

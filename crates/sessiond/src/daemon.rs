@@ -1,6 +1,5 @@
 //! The daemon: what the control API acts on.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use control::ErrorCode;
@@ -8,7 +7,7 @@ use control::ErrorCode;
 use crate::app::Apps;
 use crate::host::Host;
 use crate::session::plan::Refusal;
-use crate::session::{NewSession, Session, Sessions};
+use crate::session::{ConsumerProgram, NewSession, Session, Sessions};
 
 /// Everything that lives as long as the daemon.
 #[derive(Debug)]
@@ -37,8 +36,8 @@ impl Caller {
 
 impl Daemon {
     /// No sessions, no applications.
-    pub(crate) fn new(host: Host, consumer_path: PathBuf) -> Self {
-        let sessions = Arc::new(Sessions::new(Arc::new(host), consumer_path));
+    pub(crate) fn new(host: Host, consumer_program: ConsumerProgram) -> Self {
+        let sessions = Arc::new(Sessions::new(Arc::new(host), consumer_program));
         Self {
             apps: Arc::default(),
             sessions,

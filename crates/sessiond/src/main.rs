@@ -34,6 +34,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::rundir::{Listeners, Paths, RunDirectory};
 use crate::service::{Access, Service};
+use crate::session::ConsumerProgram;
 
 /// Descriptors that the daemon would like: two for each application, three for each stream.
 const WANTED_DESCRIPTORS: u64 = 65_535;
@@ -116,7 +117,10 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
     let mut interrupt = signal(SignalKind::interrupt())?;
     let tracing_gid = control::group_id(&options.group);
     let own_uid = rustix::process::geteuid().as_raw();
-    let consumer = consumer_path(options)?;
+    let consumer = ConsumerProgram {
+        path: consumer_path(options)?,
+        verbose: options.verbose_consumer,
+    };
     let (directory, listeners) = RunDirectory::take(Paths::new(options)?, tracing_gid)?;
     let daemon = Arc::new(Daemon::new(Host::discover()?, consumer));
     let Listeners { control, apps } = listeners;

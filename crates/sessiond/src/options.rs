@@ -58,7 +58,7 @@ pub(crate) struct Options {
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// Also messages of the consumer daemons (they share this program's level)
+    /// All messages of the consumer daemons
     #[arg(long)]
     pub verbose_consumer: bool,
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,8 @@ use crate::lock::lock;
 
 /// Requests that may wait for a busy consumer daemon. Beyond that, the requester waits.
 const MAX_QUEUED_REQUESTS: usize = 1024;
+/// Filter of the consumer daemon's messages.
+const LOG_VARIABLE: &str = "LTTNG_CONSUMERD_LOG";
 /// How long a consumer daemon may take to end after its socket was closed.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,15 @@ impl Owner {
     pub(crate) fn if_other(self) -> Option<Self> {
         (self.uid != rustix::process::geteuid().as_raw()).then_some(self)
     }
+}
+
+/// The consumer daemon to start.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerProgram {
+    /// Its executable.
+    pub path: PathBuf,
+    /// It tells all it does.
+    pub verbose: bool,
 }
 
 /// Why a request failed.
@@ -97,9 +108,9 @@ struct Shared {
 }
 
 impl Consumer {
-    /// Starts the program `path` as `owner` (`None`: as this process).
+    /// Starts the program as `owner` (`None`: as this process).
     pub(crate) fn spawn(
-        path: &Path,
+        program: &ConsumerProgram,
         owner: Option<Owner>,
         trace_ended: OnTraceEnded,
     ) -> io::Result<Self> {
@@ -109,7 +120,7 @@ impl Consumer {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let child = start(path, owner, far)?;
+        let child = start(program, owner, far)?;
         let near = std::os::unix::net::UnixStream::from(near);
         near.set_nonblocking(true)?;
         // Only its readiness is used: each message is one packet, sent and received by `consumer_api`.
@@ -195,11 +206,14 @@ impl Consumer {
     }
 }
 
-fn start(path: &Path, owner: Option<Owner>, socket: OwnedFd) -> io::Result<Child> {
+fn start(program: &ConsumerProgram, owner: Option<Owner>, socket: OwnedFd) -> io::Result<Child> {
     use std::os::unix::process::CommandExt;
 
-    let mut command = Command::new(path);
+    let mut command = Command::new(&program.path);
     command.stdin(Stdio::from(socket)).stdout(Stdio::null());
+    if program.verbose {
+        command.env(LOG_VARIABLE, "debug");
+    }
     if let Some(owner) = owner {
         command.uid(owner.uid).gid(owner.gid);
     }

@@ -344,6 +344,9 @@ impl Session {
         if !same_place {
             self.move_to(&mut delivery, setting).await?;
         }
+        if let OutputSetting::Local(directory) = &delivery.setting {
+            lock(&self.directory).clone_from(directory);
+        }
         delivery.network = network;
         delivery.relay_loss = relay_loss;
         self.publish(&delivery);
@@ -427,12 +430,12 @@ impl Session {
             chunk_id: 0,
             created_unix_s: place.created_unix_s,
         };
-        let path = &self.consumer_path;
+        let program = &self.consumer_program;
         let ended = self.trace_end_reporter();
-        let consumer = Consumer::spawn(path, self.owner.if_other(), ended).map_err(|error| {
+        let consumer = Consumer::spawn(program, self.owner.if_other(), ended).map_err(|error| {
             failed(format!(
                 "cannot start the consumer daemon {}: {error}",
-                path.display()
+                program.path.display()
             ))
         })?;
         for (request, fds) in [

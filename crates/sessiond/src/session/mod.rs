@@ -27,7 +27,7 @@ use crate::lock::lock;
 
 pub(crate) use buffers::{RegisterError, TraceBuffers};
 pub(crate) use collector::RelayAddress;
-pub(crate) use consumer::Owner;
+pub(crate) use consumer::{ConsumerProgram, Owner};
 pub(crate) use delivery::OutputReport;
 pub(crate) use directory::{CREATE_DIRECTORY, create as create_directory};
 pub(crate) use output::{NetworkAttributes, OutputSetting, RelayLoss};
@@ -56,8 +56,8 @@ pub(crate) struct Session {
     pub owner: Owner,
     /// When.
     pub created: jiff::Zoned,
-    /// Home directory of the owner.
-    home: PathBuf,
+    /// Where it collects on this machine: the directory that the user named last, or the default.
+    directory: Mutex<PathBuf>,
     /// The consumer daemon counts events.
     pub count_events: bool,
     /// Held by the one user command that is at work on the session.
@@ -72,7 +72,7 @@ pub(crate) struct Session {
     /// Drains that were asked for and not yet answered.
     draining: AtomicUsize,
     host: Arc<Host>,
-    consumer_path: PathBuf,
+    consumer_program: ConsumerProgram,
 }
 
 impl Session {

@@ -9,6 +9,7 @@ use control::ErrorCode;
 use relay::{Minor, SessionKey};
 
 use crate::app::SharedFd;
+use crate::lock::lock;
 use crate::session::collector::{self, Collector, Introduction, RelayAddress};
 use crate::session::plan::Refusal;
 use crate::session::{Session, directory, path_datetime};
@@ -249,17 +250,9 @@ impl Session {
         }
     }
 
-    /// Collecting on this machine, where the user named no directory.
+    /// Collecting on this machine, in the directory that the user named last, or the default one.
     pub(crate) fn default_output(&self) -> OutputSetting {
-        OutputSetting::Local(self.default_directory())
-    }
-
-    fn default_directory(&self) -> PathBuf {
-        let name = match self.auto_named {
-            true => self.name.clone(),
-            false => format!("{}-{}", self.name, path_datetime(&self.created)),
-        };
-        self.home.join("lttng-traces").join(name)
+        OutputSetting::Local(lock(&self.directory).clone())
     }
 }
 

@@ -11,7 +11,9 @@ use crate::host::Host;
 use crate::lock::lock;
 use crate::session::delivery::{Delivery, OutputReport};
 use crate::session::plan::{MAX_NAME, Plan, Refusal};
-use crate::session::{OutputSetting, Owner, RelayLoss, Session, SessionId, path_datetime};
+use crate::session::{
+    ConsumerProgram, OutputSetting, Owner, RelayLoss, Session, SessionId, path_datetime,
+};
 
 /// Most sessions at once.
 const MAX_SESSIONS: usize = 4096;
@@ -21,7 +23,7 @@ const MAX_SESSIONS: usize = 4096;
 pub(crate) struct Sessions {
     inner: Mutex<Inner>,
     host: Arc<Host>,
-    consumer_path: PathBuf,
+    consumer_program: ConsumerProgram,
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +51,11 @@ pub(crate) struct NewSession {
 
 impl Sessions {
     /// None yet.
-    pub(crate) fn new(host: Arc<Host>, consumer_path: PathBuf) -> Self {
+    pub(crate) fn new(host: Arc<Host>, consumer_program: ConsumerProgram) -> Self {
         Self {
             inner: Mutex::default(),
             host,
-            consumer_path,
+            consumer_program,
         }
     }
 
@@ -76,9 +78,14 @@ impl Sessions {
             let message = format!("{MAX_SESSIONS} sessions exist already; destroy some");
             return Err(Refusal::new(ErrorCode::SESSION_FAILED, message));
         }
-        let output = match new.output {
-            Some(output) => output,
-            None => default_output(&new.home, &name, auto_named, &created)?,
+        let directory = default_directory(&new.home, &name, auto_named, &created);
+        let (output, directory) = match new.output {
+            Some(OutputSetting::Local(path)) => (OutputSetting::Local(path.clone()), path),
+            Some(output) => (output, directory),
+            None => {
+                check_home(&new.home)?;
+                (OutputSetting::Local(directory.clone()), directory)
+            }
         };
         let id = SessionId(inner.next_id);
         inner.next_id += 1;
@@ -88,7 +95,7 @@ impl Sessions {
             auto_named,
             owner: new.owner,
             created,
-            home: new.home,
+            directory: Mutex::new(directory),
             count_events: new.count_events,
             commands: tokio::sync::Mutex::default(),
             plan: Mutex::new(Arc::new(Plan::default())),
@@ -98,7 +105,7 @@ impl Sessions {
             shared_traces: tokio::sync::Mutex::default(),
             draining: AtomicUsize::new(0),
             host: self.host.clone(),
-            consumer_path: self.consumer_path.clone(),
+            consumer_program: self.consumer_program.clone(),
         });
         inner.by_id.insert(id, session.clone());
         Ok(session)
@@ -147,24 +154,21 @@ impl Inner {
     }
 }
 
-fn default_output(
-    home: &Path,
-    name: &str,
-    auto_named: bool,
-    created: &jiff::Zoned,
-) -> Result<OutputSetting, Refusal> {
-    if !home.is_absolute() {
-        let message = format!("the home directory `{}` is not absolute", home.display());
-        return Err(Refusal::new(ErrorCode::INVALID, message));
+fn check_home(home: &Path) -> Result<(), Refusal> {
+    if home.is_absolute() {
+        return Ok(());
     }
+    let message = format!("the home directory `{}` is not absolute", home.display());
+    Err(Refusal::new(ErrorCode::INVALID, message))
+}
+
+fn default_directory(home: &Path, name: &str, auto_named: bool, created: &jiff::Zoned) -> PathBuf {
     let directory = if auto_named {
         name.to_owned()
     } else {
         format!("{name}-{}", path_datetime(created))
     };
-    Ok(OutputSetting::Local(
-        home.join("lttng-traces").join(directory),
-    ))
+    home.join("lttng-traces").join(directory)
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
