@@ -154,6 +154,8 @@ impl Session {
             .ok_or_else(|| refused(anyhow!("there is no trace {}", key.0)))?;
         self.output.publish(key)?;
         trace.published = true;
+        // Not only with the first packet: whoever is killed before that leaves a trace that can be read.
+        trace.deliver_metadata(&mut *self.output, &self.totals)?;
         for stream in trace.streams.clone() {
             self.is_ready(stream);
         }
