@@ -108,6 +108,7 @@ async fn destroy(
     if session.active && !no_wait {
         losses::say(ui, answer.counters.as_ref());
     }
+    losses::warn_of_incomplete(ui, name, answer.output_state.as_ref());
     current_session::forget(name);
     Ok(())
 }

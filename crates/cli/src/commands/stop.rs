@@ -1,7 +1,7 @@
 //! `lttng stop`.
 
 use control::ErrorCode;
-use control::v1::{Counters, StopSessionRequest};
+use control::v1::{StopSessionRequest, StopSessionResponse};
 
 use crate::current_session;
 use crate::daemon::{Context, Failure};
@@ -33,11 +33,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     no_more(context, &args.extra)?;
     let name = current_session::or_current(ui, args.name)?;
     let failure = match stop(context, &name, args.no_wait).await {
-        Ok(counters) => {
+        Ok(answer) => {
             if !args.no_wait {
-                losses::say(ui, counters.as_ref());
+                losses::say(ui, answer.counters.as_ref());
             }
             ui.say(format_args!("Tracing stopped for session {name}"));
+            losses::warn_of_undelivered(ui, &name, answer.output_state.as_ref());
             let session = xml::session_name(&name, Some(false));
             return Ok(Outcome::new(status::OK, document(Some(session))));
         }
@@ -56,7 +57,11 @@ fn document(session: Option<Element>) -> Document {
     Document::new("stop", [Element::new("sessions", session)], success)
 }
 
-async fn stop(context: &Context, name: &str, no_wait: bool) -> Result<Option<Counters>, Failure> {
+async fn stop(
+    context: &Context,
+    name: &str,
+    no_wait: bool,
+) -> Result<StopSessionResponse, Failure> {
     let ui = &context.ui;
     let mut client = context.connect().await?;
     let request = StopSessionRequest {
@@ -69,5 +74,5 @@ async fn stop(context: &Context, name: &str, no_wait: bool) -> Result<Option<Cou
     } else if answer.is_ok() && !no_wait {
         ui.say(WAITING);
     }
-    Ok(answer?.into_inner().counters)
+    Ok(answer?.into_inner())
 }

@@ -1,6 +1,7 @@
 //! The lines about discarded events and lost packets.
 
-use control::v1::Counters;
+use control::v1::output_state::Kind;
+use control::v1::{Counters, OutputState};
 
 use crate::ui::Ui;
 
@@ -8,6 +9,33 @@ use crate::ui::Ui;
 pub(crate) fn say(ui: &Ui, counters: Option<&Counters>) {
     if let Some(line) = counters.and_then(line) {
         ui.say(line);
+    }
+}
+
+/// Warns when a session was stopped while its output takes nothing.
+pub(crate) fn warn_of_undelivered(ui: &Ui, session: &str, state: Option<&OutputState>) {
+    let Some(state) = state else { return };
+    match state.kind() {
+        Kind::Reconnecting => {
+            ui.warn(format_args!(
+                "session {session} may have data in its buffers that its relay daemon has not got"
+            ));
+            ui.detail(&state.reason);
+            ui.detail("`lttng disable-streaming` collects it on this machine");
+        }
+        Kind::Failed => warn_of_incomplete(ui, session, Some(state)),
+        Kind::Unspecified | Kind::Ready | Kind::Connected => {}
+    }
+}
+
+/// Warns when a session has ended while its output took nothing.
+pub(crate) fn warn_of_incomplete(ui: &Ui, session: &str, state: Option<&OutputState>) {
+    let Some(state) = state else { return };
+    if matches!(state.kind(), Kind::Reconnecting | Kind::Failed) {
+        ui.warn(format_args!(
+            "the trace of session {session} may not be complete"
+        ));
+        ui.detail(&state.reason);
     }
 }
 
