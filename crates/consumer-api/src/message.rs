@@ -49,7 +49,8 @@ pub enum Request {
     },
     /// Closes the current packet of every stream (a full flush, an empty packet when nothing was
     /// written), then delivers all packets and all metadata that there are. Answered when they are
-    /// where they belong: written to the files, or acknowledged by the relay (no data pending there).
+    /// where they belong: written to the files, or acknowledged by the relay (no data pending there), with
+    /// [`Answer::Counters`].
     Drain,
     /// The writers of this trace are gone (an application with buffers of its own has exited): flush,
     /// deliver, salvage what an unfinished writer left, close the files or relay streams of the trace
@@ -64,7 +65,8 @@ pub enum Request {
     /// every stream. Answered when the relay has let go of the chunk. All traces and streams are
     /// forgotten.
     ///
-    /// Each stream's last packet is told in a [`Notice::StreamClosed`] before the answer.
+    /// Each stream's last packet is told in a [`Notice::StreamClosed`] before the answer, which is
+    /// [`Answer::Counters`].
     CloseChunk {
         /// Seconds since the Unix epoch.
         closed_unix_s: u64,

@@ -107,6 +107,7 @@ impl Engine {
 
     fn on_request(&mut self, envelope: Envelope, fds: Vec<OwnedFd>) {
         let Envelope { id, request } = envelope;
+        let counts = matches!(request, Request::Drain | Request::CloseChunk { .. });
         let outcome = match request {
             Request::Setup(setup) => self.set_up(&setup, fds),
             request => self.carry_out(request, fds),
@@ -118,7 +119,14 @@ impl Engine {
             }
             reason
         });
-        self.link.answer(id, outcome.map(|()| Answer::Nothing));
+        let answer = || {
+            if counts {
+                self.totals.answer()
+            } else {
+                Answer::Nothing
+            }
+        };
+        self.link.answer(id, outcome.map(|()| answer()));
     }
 
     fn set_up(&mut self, setup: &SessionSetup, fds: Vec<OwnedFd>) -> Result<(), OutputError> {

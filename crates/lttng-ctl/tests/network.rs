@@ -156,7 +156,11 @@ fn options_make_a_session_stream() {
 fn an_empty_address_or_a_disabled_struct_collects_locally() {
     isolated(here!(), |world| {
         let stage = Stage::new(world)?;
-        stage.ok("option s addr 10.0.0.1")?;
+        let [control, data, _] = world.relay(Toolchain::Ours)?.ports();
+        stage.ok(&format!("option s ctrl {control}"))?;
+        stage.ok(&format!("option s data {data}"))?;
+        stage.ok("option s addr 127.0.0.1")?;
+        ensure!(stage.network()?.enabled, "{:?}", stage.network()?);
         stage.ok("option s addr ''")?;
         ensure!(!stage.network()?.enabled, "{:?}", stage.network()?);
         stage.ok("stream s 0 ipv6 fd00::1 7 8")?;

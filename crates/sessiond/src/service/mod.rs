@@ -63,6 +63,8 @@ impl Service {
             let (plan, result) = change(&session.plan())?;
             session.ensure_connected().await?;
             session.change(&daemon.apps, plan).await;
+            let prepared = session.clone();
+            tokio::spawn(async move { prepared.prepare().await });
             Ok(result)
         })
         .await
@@ -199,7 +201,7 @@ impl SessionDaemon for Service {
         })
         .await?;
         let counters = if wait {
-            Some(answers::counters(&session.counters().await.total))
+            Some(answers::counters(&session.known_counters().await.total))
         } else {
             None
         };
@@ -218,7 +220,7 @@ impl SessionDaemon for Service {
         let wait = !request.get_ref().no_wait;
         let (daemon, ending) = (self.daemon.clone(), session.clone());
         to_the_end(async move { daemon.destroy_session(&ending, wait).await }).await?;
-        let counters = Some(answers::counters(&session.counters().await.total));
+        let counters = Some(answers::counters(&session.known_counters().await.total));
         let output_state = Some(answers::output_state(&session));
         Ok(Response::new(v1::DestroySessionResponse {
             counters,

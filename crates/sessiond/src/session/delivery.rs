@@ -5,7 +5,8 @@
 //! killed, a relay daemon goes away - the answer is the same: another consumer daemon gets all live buffers
 //! and goes on where the last one stopped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(super) struct Delivery {
     relay_loss: RelayLoss,
     place: Option<Place>,
     consumer: Option<Arc<Consumer>>,
+    /// Started before it is needed, so that the command that starts tracing need not wait for it.
+    spare: Option<Consumer>,
     /// Counts consumer daemons, so that news of an earlier one are recognised.
     generation: u64,
     /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
@@ -62,6 +65,8 @@ pub(super) struct Delivery {
     /// A consumer daemon was killed: some of its packets may have arrived or not.
     unsettled: Option<Unsettled>,
     last_created_unix_s: Option<u64>,
+    /// Local directories that hold a stretch of the trace already.
+    used_directories: HashSet<PathBuf>,
     deaths: Vec<Instant>,
     problem: Option<Problem>,
 }
@@ -92,6 +97,7 @@ impl Delivery {
             relay_loss,
             place: None,
             consumer: None,
+            spare: None,
             generation: 0,
             live: BTreeMap::new(),
             predecessors: HashMap::new(),
@@ -100,6 +106,7 @@ impl Delivery {
             first_packets: HashMap::new(),
             unsettled: None,
             last_created_unix_s: None,
+            used_directories: HashSet::new(),
             deaths: Vec::new(),
             problem: None,
         }
@@ -294,6 +301,19 @@ impl Session {
             .ok()
     }
 
+    /// Takes the answer to a drain, which brings the totals.
+    pub(super) async fn drained(&self, answer: Answer) {
+        if let Answer::Counters { total, channels } = answer {
+            self.delivery.lock().await.latest = SessionCounters { total, channels };
+        }
+    }
+
+    /// Totals as they were told last, for instance by the drain of a stop.
+    pub(crate) async fn known_counters(&self) -> SessionCounters {
+        let delivery = self.delivery.lock().await;
+        delivery.ended.plus(&delivery.latest)
+    }
+
     /// Ends the delivery: all that is complete is delivered, and the place is closed.
     pub(super) async fn end_delivery(&self) {
         let mut delivery = self.delivery.lock().await;
@@ -301,6 +321,7 @@ impl Session {
         leave(&mut delivery, false, None).await;
         delivery.live.clear();
         delivery.place = None;
+        delivery.spare = None;
     }
 
     /// Totals, asked of the consumer daemon now if it runs.
@@ -363,19 +384,9 @@ impl Session {
         // of this command; otherwise the first command that needs it does.
         let connect =
             !self.plan().channels.is_empty() && matches!(setting, OutputSetting::Relay { .. });
-        let was_created = delivery.last_created_unix_s;
-        let place = if running || connect {
-            let first = delivery.last_created_unix_s.is_none();
-            let created = delivery.next_creation(self);
-            match self.open_place(&setting, created, first).await {
-                Ok(place) => place,
-                Err(refusal) => {
-                    delivery.last_created_unix_s = was_created;
-                    return Err(refusal);
-                }
-            }
-        } else {
-            None
+        let place = match running || connect {
+            true => self.open_next(delivery, &setting).await?,
+            false => None,
         };
         delivery.generation += 1;
         if running {
@@ -391,23 +402,34 @@ impl Session {
     }
 
     async fn open(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
+        let setting = delivery.setting.clone();
+        delivery.place = self.open_next(delivery, &setting).await?;
+        self.publish(delivery);
+        Ok(())
+    }
+
+    /// Opens the place for the next stretch of the trace.
+    async fn open_next(
+        &self,
+        delivery: &mut Delivery,
+        setting: &OutputSetting,
+    ) -> Result<Option<Place>, Refusal> {
         let was_created = delivery.last_created_unix_s;
         let created = delivery.next_creation(self);
-        let setting = delivery.setting.clone();
-        match self
-            .open_place(&setting, created, was_created.is_none())
-            .await
+        let fresh = match setting {
+            OutputSetting::Local(path) => delivery.used_directories.insert(path.clone()),
+            _ => true,
+        };
+        let opened = self.open_place(setting, created, fresh).await;
+        if let (Err(_), OutputSetting::Local(path)) = (&opened, setting)
+            && fresh
         {
-            Ok(place) => {
-                delivery.place = place;
-                self.publish(delivery);
-                Ok(())
-            }
-            Err(refusal) => {
-                delivery.last_created_unix_s = was_created;
-                Err(refusal)
-            }
+            delivery.used_directories.remove(path);
         }
+        if opened.is_err() {
+            delivery.last_created_unix_s = was_created;
+        }
+        opened
     }
 
     /// Starts a consumer daemon for the place that is open and gives it all live buffers.
@@ -430,14 +452,10 @@ impl Session {
             chunk_id: 0,
             created_unix_s: place.created_unix_s,
         };
-        let program = &self.consumer_program;
-        let ended = self.trace_end_reporter();
-        let consumer = Consumer::spawn(program, self.owner.if_other(), ended).map_err(|error| {
-            failed(format!(
-                "cannot start the consumer daemon {}: {error}",
-                program.path.display()
-            ))
-        })?;
+        let consumer = match delivery.spare.take() {
+            Some(spare) if spare.state() == ConsumerState::Running => spare,
+            _ => self.spawn_consumer()?,
+        };
         for (request, fds) in [
             (Request::Setup(setup), fds),
             (Request::OpenChunk(chunk), Vec::new()),
@@ -464,6 +482,30 @@ impl Session {
         }
         self.publish(delivery);
         Ok(())
+    }
+
+    fn spawn_consumer(self: &Arc<Self>) -> Result<Consumer, Refusal> {
+        let program = &self.consumer_program;
+        let ended = self.trace_end_reporter();
+        Consumer::spawn(program, self.owner.if_other(), ended).map_err(|error| {
+            let path = program.path.display();
+            let message = format!("cannot start the consumer daemon {path}: {error}");
+            Refusal::new(ErrorCode::ENABLE_CONSUMER_FAILED, message)
+        })
+    }
+
+    /// Starts a consumer daemon for the session's first start, if it will need one.
+    pub(crate) async fn prepare(self: &Arc<Self>) {
+        let mut delivery = self.delivery.lock().await;
+        let needed = delivery.consumer.is_none()
+            && delivery.spare.is_none()
+            && delivery.generation == 0
+            && delivery.setting != OutputSetting::None
+            && !self.plan().destroyed;
+        if needed {
+            // Its failure is reported when it is needed.
+            delivery.spare = self.spawn_consumer().ok();
+        }
     }
 
     /// A function for the consumer's task to call when a trace has ended.
@@ -601,11 +643,12 @@ async fn leave(delivery: &mut Delivery, writers_alive: bool, patience: Option<Du
             }),
             None => closing.await,
         };
-        if let Err(error) = closed {
-            warn!("closing a trace chunk: {error}");
-        }
-        if let Some(counters) = ask_counters(&consumer).await {
-            delivery.latest = counters;
+        match closed {
+            Ok(Answer::Counters { total, channels }) => {
+                delivery.latest = SessionCounters { total, channels };
+            }
+            Ok(Answer::Nothing) => {}
+            Err(error) => warn!("closing a trace chunk: {error}"),
         }
     }
     delivery.predecessors.extend(consumer.stops());

@@ -162,8 +162,10 @@ impl Session {
         let session = self.clone();
         session.draining.fetch_add(1, Ordering::AcqRel);
         let drained = tokio::spawn(async move {
-            if let Ok(Err(error)) = answer.await {
-                warn!("session `{}`: {error}", session.name);
+            match answer.await {
+                Ok(Ok(answer)) => session.drained(answer).await,
+                Ok(Err(error)) => warn!("session `{}`: {error}", session.name),
+                Err(_) => {}
             }
             session.draining.fetch_sub(1, Ordering::AcqRel);
         });

@@ -153,16 +153,16 @@ impl PlaceKind {
 
 impl Session {
     /// Opens the place that a setting names. `created_unix_s` tells stretches of the session apart and
-    /// must be new each time.
+    /// must be new each time; `fresh`: a local directory holds nothing of the session yet.
     pub(super) async fn open_place(
         &self,
         setting: &OutputSetting,
         created_unix_s: u64,
-        first: bool,
+        fresh: bool,
     ) -> Result<Option<Place>, Refusal> {
         match setting {
             OutputSetting::None => Ok(None),
-            OutputSetting::Local(path) if first => {
+            OutputSetting::Local(path) if fresh => {
                 self.open_directory(path, created_unix_s).await.map(Some)
             }
             OutputSetting::Local(path) => {
@@ -256,7 +256,7 @@ impl Session {
     }
 }
 
-/// The first stretch of a session has the directory that the user knows; later ones have it with the time
+/// The first stretch in a directory has the name that the user knows; later ones have it with the time
 /// of their beginning, so that each is a readable trace by itself.
 fn later_directory(path: &Path, created_unix_s: u64) -> PathBuf {
     let time = jiff::Timestamp::from_second(i64::try_from(created_unix_s).unwrap_or(0));
