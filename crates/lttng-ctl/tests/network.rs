@@ -2,13 +2,15 @@
 
 mod common;
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use common::{Installed, Kit, Program};
 use control::v1::{GetSessionRequest, GetSessionResponse, NetworkAttributes};
 use control::{SocketPath, blocking::Client};
-use system_tests::{Target, Toolchain, Trace, World, here, isolated};
+use system_tests::{Target, Toolchain, Trace, World, eventually, here, isolated};
 
 /// A target with a session `s` of which `network.c` changes the network attributes.
 struct Stage {
@@ -131,6 +133,54 @@ fn a_host_name_is_an_address() {
         stage.ok(&format!("stream s 1 name localhost {control} {data}"))?;
         ensure!(stage.network()?.address == "localhost");
         record_to(world, &stage, relay.output())
+    });
+}
+
+#[test]
+fn over_ipv6() {
+    isolated(here!(), |world| {
+        let stage = Stage::new(world)?;
+        let output = world.path("collector6");
+        std::fs::create_dir_all(&output)?;
+        let mut relay = Command::new(Toolchain::Stock.program("lttng-relayd")?)
+            .args([
+                "--control-port=tcp6://[::1]:7100",
+                "--data-port=tcp6://[::1]:7101",
+            ])
+            .args(["--live-port=tcp6://[::1]:7102", "--output"])
+            .arg(&output)
+            .env("HOME", world.home())
+            .spawn()?;
+        eventually("the relay daemon listens on ::1", || {
+            Ok(TcpStream::connect("[::1]:7100").is_ok().then_some(()))
+        })?;
+        stage.ok("stream s 1 ipv6 ::1 7100 7101")?;
+        let path = stage.ok("path s")?;
+        ensure!(path == "tcp6://[::1]:7100/ [data: 7101]", "{path}");
+        record_to(world, &stage, &output)?;
+        relay.kill()?;
+        relay.wait()?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_session_without_channels_remembers_what_it_will_connect_to() {
+    isolated(here!(), |world| {
+        let stage = Stage::new(world)?;
+        stage.lttng("destroy s")?;
+        stage.lttng("create s --no-output")?;
+        // Nobody listens there, and nobody is asked.
+        stage.ok("option s addr collector.example")?;
+        stage.ok("option s ctrl 7")?;
+        let expected = NetworkAttributes {
+            enabled: true,
+            address: "collector.example".into(),
+            control_port: 7,
+            data_port: 5343,
+        };
+        ensure!(stage.network()? == expected, "{:?}", stage.network()?);
+        Ok(())
     });
 }
 

@@ -19,16 +19,17 @@
  *	ret = lttng_session_setopt("my-session", LTTNG_OPT_NETDATAPORT, &port, sizeof(port));
  *	ret = lttng_session_setopt("my-session", LTTNG_OPT_NETADDR, "10.0.0.1", strlen("10.0.0.1"));
  *
- * The attributes may be set at any time. An inactive session connects to the relay daemon when it needs to.
- * While a session is tracing, the call itself connects: if that fails, the call fails, nothing changes and
- * the trace goes on where it went; if it works, the trace goes on in the new place, at the next packet of each stream.
+ * The attributes may be set at any time. A session without channels connects to the relay daemon when it first
+ * needs to. Once it has channels, the call that makes it stream connects by itself: if that fails, the call fails
+ * and nothing changes. While the session is tracing, the trace then goes on in the new place, at the next packet of
+ * each stream.
  *
  * All calls return 0 or a negative error code for lttng_strerror(). A call that fails changes nothing:
  *
  *	-LTTNG_ERR_INVALID             a value is wrong (NULL, a port, an address, a length, an option)
  *	-LTTNG_ERR_SESS_NOT_FOUND      no session of that name
  *	-LTTNG_ERR_NO_SESSIOND         no session daemon answers
- *	-LTTNG_ERR_RELAYD_CONNECT_FAIL the relay daemon cannot be reached (session is tracing)
+ *	-LTTNG_ERR_RELAYD_CONNECT_FAIL the relay daemon cannot be reached
  *	-LTTNG_ERR_RELAYD_VERSION_FAIL what answers there is no relay daemon of a known version
  *
  * What the proposal leaves open is decided here:
@@ -107,8 +108,8 @@ int lttng_streaming_session(struct lttng_handle *handle, const struct lttng_netw
 #define LTTNG_OPT_NETCTRLPORT 3
 
 /*
- * Sets one attribute of a session, as setsockopt() does of a socket. When a session is tracing and both address and
- * ports shall change, use lttng_streaming_session(): each call here takes effect by itself.
+ * Sets one attribute of a session, as setsockopt() does of a socket. Each call takes effect by itself: for ports other
+ * than the defaults, set them before the address, or set all at once with lttng_streaming_session().
  */
 int lttng_session_setopt(const char *session_name, int optname, const void *optval, size_t optlen);
 
