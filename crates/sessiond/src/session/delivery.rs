@@ -614,6 +614,12 @@ impl Session {
                 info!("session `{}` streams again", self.name);
                 true
             }
+            // A consumer daemon had died, and now the relay daemon is gone as well.
+            Err(refusal) if delivery.relay_loss == RelayLoss::Local => {
+                self.fall_back(&mut delivery, refusal.message).await;
+                self.publish(&delivery);
+                true
+            }
             Err(refusal) => {
                 delivery.problem = Some(Problem::Reconnecting(refusal.message));
                 self.publish(&delivery);
