@@ -8,6 +8,7 @@
 
 mod app;
 mod daemon;
+mod host;
 mod index;
 mod isolation;
 mod logs;
@@ -22,6 +23,7 @@ mod world;
 
 pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
 pub use daemon::Daemon;
+pub use host::Host;
 pub use index::{Indexes, check_indexes};
 pub use isolation::{enclose, isolated, isolated_for, test_path};
 pub use logs::complaints;

@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("lttng-sessiond", "lttng-tools"),
     ("make", "make"),
     ("mount", "mount"),
+    ("nsenter", "util-linux"),
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),

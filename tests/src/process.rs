@@ -106,16 +106,23 @@ pub fn process_state(pid: u32) -> Option<char> {
     stat(pid)?.first()?.chars().next()
 }
 
-/// CPU seconds, user and system, that process `pid` and its reaped children used so far.
+/// CPU seconds, user and system, that the threads of process `pid` and its reaped children used so far. Of
+/// threads to the nanosecond, of children to the clock tick.
 pub fn cpu_seconds(pid: u32) -> f64 {
     let Some(fields) = stat(pid) else { return 0.0 };
-    let ticks: u64 = fields
-        .iter()
-        .skip(11)
-        .take(4)
-        .filter_map(|f| f.parse::<u64>().ok())
+    let number = |text: &String| text.parse::<u64>().ok();
+    let children: u64 = fields.iter().skip(13).take(2).filter_map(number).sum();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let threads: u64 = tasks
+        .flatten()
+        .filter_map(|task| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        })
         .sum();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    threads as f64 / 1e9 + children as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// The largest resident set that process `pid` had so far, in KiB.

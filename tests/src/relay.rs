@@ -2,16 +2,17 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Daemon, Toolchain, eventually};
+use crate::{Daemon, Toolchain, Who, eventually};
 
 /// A running relay daemon.
 #[derive(Debug, Clone)]
 pub struct Relay {
     daemon: Daemon,
+    pub(crate) number: u16,
     output: PathBuf,
     control_port: u16,
     data_port: u16,
@@ -23,7 +24,7 @@ impl Relay {
         toolchain: Toolchain,
         number: u16,
         output: &Path,
-        home: &Path,
+        (who, address): (&Who, &str),
         log_path: PathBuf,
         log: File,
     ) -> Result<Self> {
@@ -31,16 +32,13 @@ impl Relay {
         let [control_port, data_port, live_port] =
             [7000, 7001, 7002].map(|port| port + 10 * number);
         let program = toolchain.program("lttng-relayd")?;
-        let mut child = Command::new(&program)
-            .arg(format!("--control-port=tcp://127.0.0.1:{control_port}"))
-            .arg(format!("--data-port=tcp://127.0.0.1:{data_port}"))
-            .arg(format!("--live-port=tcp://127.0.0.1:{live_port}"))
+        let mut child = who
+            .command(&program)?
+            .arg(format!("--control-port={address}:{control_port}"))
+            .arg(format!("--data-port={address}:{data_port}"))
+            .arg(format!("--live-port={address}:{live_port}"))
             .arg("--output")
             .arg(output)
-            .env("HOME", home)
-            .env_remove("LTTNG_HOME")
-            .env("TZ", "UTC")
-            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -57,13 +55,14 @@ impl Relay {
             }
             Ok([control_port, data_port]
                 .into_iter()
-                .all(is_listening)
+                .all(|port| is_listening(child.id(), port))
                 .then_some(()))
         })?;
         // So that a dead relay is no corpse for ever.
         std::thread::spawn(move || child.wait());
         Ok(Self {
             daemon,
+            number,
             output: output.into(),
             control_port,
             data_port,
@@ -92,11 +91,11 @@ impl Relay {
     }
 }
 
-/// Whether some socket of this network namespace listens on `port`; asks nobody, so no log shows it.
-fn is_listening(port: u16) -> bool {
+/// Whether some socket of the process's network namespace listens on `port`; asks nobody, so no log shows it.
+fn is_listening(pid: u32, port: u16) -> bool {
     const LISTEN: &str = "0A";
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
-        fs::read_to_string(table)
+    ["tcp", "tcp6"].iter().any(|table| {
+        fs::read_to_string(format!("/proc/{pid}/net/{table}"))
             .unwrap_or_default()
             .lines()
             .skip(1)

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::host::command_on;
 use crate::peers::require;
 use crate::process::run;
 use crate::{Daemon, Output, Toolchain, descendants, process_state};
@@ -15,19 +16,37 @@ use crate::{Daemon, Output, Toolchain, descendants, process_state};
 pub struct Who {
     uid: u32,
     home: PathBuf,
+    /// The process whose namespaces the user's programs run in, if not in the world's.
+    host: Option<u32>,
 }
 
 impl Who {
     /// The administrator.
     pub fn root(home: PathBuf) -> Self {
-        Self { uid: 0, home }
+        Self {
+            uid: 0,
+            home,
+            host: None,
+        }
     }
 
     /// An ordinary user, who gets a home directory at `home`.
     pub fn user(uid: u32, home: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&home)?;
         std::os::unix::fs::chown(&home, Some(uid), Some(uid))?;
-        Ok(Self { uid, home })
+        Ok(Self {
+            uid,
+            home,
+            host: None,
+        })
+    }
+
+    /// The same user in the namespaces of process `holder`.
+    pub(crate) fn on_host(self, holder: u32) -> Self {
+        Self {
+            host: Some(holder),
+            ..self
+        }
     }
 
     /// The home directory.
@@ -37,7 +56,9 @@ impl Who {
 
     /// `program`, to be run as this user.
     pub fn command(&self, program: &Path) -> Result<Command> {
-        let mut command = if self.uid == 0 {
+        let mut command = if let (Some(holder), 0) = (self.host, self.uid) {
+            command_on(holder, program)?
+        } else if self.uid == 0 {
             Command::new(program)
         } else {
             let uid = self.uid;
@@ -58,7 +79,9 @@ impl Who {
     }
 
     fn run_directory(&self) -> PathBuf {
-        if self.uid == 0 {
+        if let Some(holder) = self.host {
+            format!("/proc/{holder}/root/run/lttng").into()
+        } else if self.uid == 0 {
             "/run/lttng".into()
         } else {
             self.home.join(".lttng")

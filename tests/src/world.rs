@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::run;
-use crate::{Daemon, Relay, Target, Toolchain, Who};
+use crate::{Daemon, Host, Relay, Target, Toolchain, Who};
 
 /// Directories, and the daemons started so far. Everything is below one tmpfs that only this test sees.
 #[derive(Debug)]
@@ -54,11 +54,15 @@ impl World {
         Ok(target)
     }
 
+    /// Starts the session daemon of root on `host`.
+    pub fn target_on(&mut self, toolchain: Toolchain, host: &Host) -> Result<Target> {
+        self.target_of(toolchain, host.root())
+    }
+
     /// Starts a relay daemon of `toolchain` on ports of its own and waits until it listens.
     pub fn relay(&mut self, toolchain: Toolchain) -> Result<Relay> {
         let number = self.relays;
         let output = self.path(&format!("collector{number}"));
-        fs::create_dir_all(&output)?;
         self.relay_into(toolchain, &output)
     }
 
@@ -66,8 +70,38 @@ impl World {
     pub fn relay_into(&mut self, toolchain: Toolchain, output: &Path) -> Result<Relay> {
         let number = self.relays;
         self.relays += 1;
+        let who = Who::root(self.home());
+        self.start_relay(toolchain, number, output, (&who, "tcp://127.0.0.1"))
+    }
+
+    /// Starts a relay daemon on the ports of `gone`, which has ended, that writes into `output`.
+    pub fn relay_in_place_of(
+        &mut self,
+        gone: &Relay,
+        toolchain: Toolchain,
+        output: &Path,
+    ) -> Result<Relay> {
+        let who = Who::root(self.home());
+        self.start_relay(toolchain, gone.number, output, (&who, "tcp://127.0.0.1"))
+    }
+
+    /// Starts a relay daemon on `host` that listens on `address`, for instance `tcp6://[::]`.
+    pub fn relay_on(&mut self, host: &Host, address: &str, output: &Path) -> Result<Relay> {
+        let number = self.relays;
+        self.relays += 1;
+        self.start_relay(Toolchain::Ours, number, output, (&host.root(), address))
+    }
+
+    fn start_relay(
+        &mut self,
+        toolchain: Toolchain,
+        number: u16,
+        output: &Path,
+        place: (&Who, &str),
+    ) -> Result<Relay> {
+        fs::create_dir_all(output)?;
         let (log_path, log) = self.log_file(&format!("{}-relayd", toolchain.name()))?;
-        let relay = Relay::start(toolchain, number, output, &self.home(), log_path, log)?;
+        let relay = Relay::start(toolchain, number, output, place, log_path, log)?;
         self.daemons.push(relay.daemon().clone());
         Ok(relay)
     }
