@@ -195,7 +195,6 @@ fn a_host_that_cannot_be_reached_changes_nothing() {
 
 /// Two targets with one name, and sessions of one name that begin in the same second.
 #[test]
-#[ignore = "the relay daemon writes both sessions into one directory, and one of them is lost"]
 fn the_same_host_name_twice_keeps_apart() {
     isolated(here!(), |w| {
         let site = Site::new(w, ["twin", "twin"])?;

@@ -13,6 +13,7 @@ use crate::output::{Output, OutputError};
 #[derive(Debug)]
 pub(crate) struct Group {
     output: Arc<Output>,
+    directory: String,
     chunks: Mutex<ChunkSet>,
 }
 
@@ -26,11 +27,17 @@ pub(crate) enum GroupError {
 }
 
 impl Group {
-    pub(crate) fn new(output: Arc<Output>, chunks: ChunkSet) -> Self {
+    pub(crate) fn new(output: Arc<Output>, chunks: ChunkSet, directory: &str) -> Self {
         Self {
             output,
+            directory: directory.to_owned(),
             chunks: Mutex::new(chunks),
         }
+    }
+
+    /// The session's directory, below the output directory; empty for peers before minor 11.
+    pub(crate) fn directory(&self) -> &str {
+        &self.directory
     }
 
     /// Changes the chunks and does to the directories what follows from it.

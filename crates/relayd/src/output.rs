@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use relay::server::ChunkEffect;
+use relay::server::names::RelativePath;
 use rustix::fs::OFlags;
 
 /// What went wrong, where.
@@ -22,6 +23,8 @@ pub(crate) type Result<T> = std::result::Result<T, OutputError>;
 /// Mode of directories and files before the umask, as stock's.
 const DIRECTORY_MODE: u32 = 0o770;
 const FILE_MODE: u32 = 0o660;
+/// Sessions of one name in one second.
+const MAX_SAME_NAME: u32 = 10_000;
 
 /// The directory given by `--output`.
 #[derive(Debug)]
@@ -51,6 +54,32 @@ impl Output {
             .mode(DIRECTORY_MODE)
             .create(&path)
             .map_err(failed("create directory", &path))
+    }
+
+    /// Creates a directory that was not there before, and those above it: this one, or with the first number
+    /// behind its name that is free. Gives the name.
+    pub(crate) fn make_fresh_directory(&self, wanted: &RelativePath) -> Result<RelativePath> {
+        let wanted_path = self.path(wanted.as_str());
+        if let Some((above, _)) = wanted.as_str().rsplit_once('/') {
+            self.make_directory(above)?;
+        }
+        for number in 0..=MAX_SAME_NAME {
+            let name = match number {
+                0 => wanted.as_str().to_owned(),
+                _ => format!("{wanted}-{number}"),
+            };
+            let Ok(name) = RelativePath::new("session directory", &name) else {
+                break;
+            };
+            let path = self.path(name.as_str());
+            match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&path) {
+                Ok(()) => return Ok(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed("create directory", &path)(error)),
+            }
+        }
+        let taken = io::ErrorKind::AlreadyExists.into();
+        Err(failed("create directory", &wanted_path)(taken))
     }
 
     /// Creates a file that replaces one of the same name; who has the old one open keeps it.

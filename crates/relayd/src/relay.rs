@@ -12,7 +12,7 @@ use relay::{RelaySessionId, SessionKey, StreamHandle};
 
 use crate::budget::FileBudget;
 use crate::group::Group;
-use crate::output::Output;
+use crate::output::{Output, OutputError};
 use crate::session::{NewSession, Session};
 use crate::stream::SharedStream;
 
@@ -60,36 +60,51 @@ impl Relay {
         }
     }
 
-    /// A session of a peer since minor 11; joins the directories of others with the same key.
+    /// A session of a peer since minor 11; joins the directories of others with the same key. With `fresh`,
+    /// nobody else's directory is used: if there is one of this name already (of a target that has the same
+    /// name, say), the session gets a number behind it.
     pub(crate) fn new_session(
         &self,
         new: NewSession<'_>,
         key: SessionKey,
         directory: &RelativePath,
-    ) -> Arc<Session> {
+        fresh: bool,
+    ) -> Result<Arc<Session>, OutputError> {
         let mut groups = lock(&self.groups);
         let slot = groups
             .entry((key, directory.as_str().to_owned()))
             .or_default();
-        let group = slot.upgrade().unwrap_or_else(|| {
-            let group = Arc::new(Group::new(
-                Arc::clone(&self.output),
-                ChunkSet::new(directory),
-            ));
-            *slot = Arc::downgrade(&group);
-            group
-        });
+        let group = match slot.upgrade() {
+            Some(group) => group,
+            None => {
+                let directory = if fresh {
+                    self.output.make_fresh_directory(directory)?
+                } else {
+                    self.output.make_directory(directory.as_str())?;
+                    directory.clone()
+                };
+                let output = Arc::clone(&self.output);
+                let group = Arc::new(Group::new(
+                    output,
+                    ChunkSet::new(&directory),
+                    directory.as_str(),
+                ));
+                *slot = Arc::downgrade(&group);
+                group
+            }
+        };
         if groups.len().is_power_of_two() {
             groups.retain(|_, group| group.strong_count() > 0);
         }
         drop(groups);
-        Arc::new(Session::new(self.session_id(), new, group))
+        Ok(Arc::new(Session::new(self.session_id(), new, group)))
     }
 
     /// A session of an older peer.
     pub(crate) fn new_old_session(&self, new: NewSession<'_>) -> (Arc<Session>, ChunkMember) {
         let (chunks, member) = ChunkSet::for_old_peer();
-        let group = Arc::new(Group::new(Arc::clone(&self.output), chunks));
+        let output = Arc::clone(&self.output);
+        let group = Arc::new(Group::new(output, chunks, ""));
         let session = Session::new(self.session_id(), new, group);
         (Arc::new(session), member)
     }

@@ -106,15 +106,17 @@ fn try_create_session(
     }
     let created = time::in_directory(request.creation_unix_s);
     let directory = session_directory(relay.grouping, request, &created)?;
-    relay.output.make_directory(directory.as_str())?;
-    let session = relay.new_session(new, request.key, &directory);
+    // A directory that the user named may be shared; snapshots come back to theirs.
+    let fresh = request.base_path.is_empty() && !request.snapshot;
+    let session = relay.new_session(new, request.key, &directory, fresh)?;
+    let directory = session.group.directory().to_owned();
     let mut member = ChunkMember::default();
     if let Some(chunk) = request.current_chunk {
         session
             .group
             .update(|chunks| chunks.join(&mut member, chunk))?;
     }
-    Ok((open(session, member), Some(directory.as_str().to_owned())))
+    Ok((open(session, member), Some(directory)))
 }
 
 impl OpenSession {
