@@ -17,11 +17,9 @@ mod daemon;
 mod error_text;
 mod log_level;
 mod mi;
-mod output;
 mod render;
 mod spawn;
 mod ui;
-mod url;
 mod values;
 
 use std::process::ExitCode;

@@ -3,16 +3,15 @@
 use std::path::{Component, Path, PathBuf};
 use std::{env, io};
 
+use control::url::{self, UrlError};
 use control::v1::output::Kind;
 use control::v1::{CreateSessionRequest, Output, Session};
 
 use crate::daemon::{Context, refuse};
 use crate::mi::Document;
-use crate::output;
 use crate::render::xml;
 use crate::spawn;
 use crate::ui::{Exit, Outcome, Ui, status};
-use crate::url::{self, UrlError};
 use crate::{current_session, mi};
 
 use super::network::{self, OnRelayLoss};
@@ -76,7 +75,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         Err(Exit(status)) => return Ok(Outcome::new(status, document(None))),
     };
     ui.say(format_args!("Session {} created.", session.name));
-    if let Some(output) = output::describe(session.output.as_ref()) {
+    if let Some(output) = url::describe(session.output.as_ref()) {
         ui.say(format_args!("Traces will be output to {output}"));
     }
     let mut code = status::OK;
@@ -193,7 +192,7 @@ pub(super) fn destination(ui: &Ui, given: &Destination<'_>) -> Result<Option<Out
         ));
     }
     if given.no_output {
-        return Ok(Some(url::none()));
+        return Ok(Some(Output::none()));
     }
     if let Some(directory) = given.output {
         let path = absolute(Path::new(directory)).map_err(|error| {
@@ -204,7 +203,7 @@ pub(super) fn destination(ui: &Ui, given: &Destination<'_>) -> Result<Option<Out
         let Some(path) = path.to_str() else {
             return Err(ui.fail("The output directory's name is not UTF-8."));
         };
-        return Ok(Some(url::local(path.into())));
+        return Ok(Some(Output::local(path)));
     }
     let result = if let Some(text) = given.set_url {
         url::set_url(text, resolver).map_err(|error| (error, text.to_owned()))

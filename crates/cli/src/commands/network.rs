@@ -2,15 +2,15 @@
 //! and what they say.
 
 use control::ErrorCode;
+use control::url::{self, UrlError};
 use control::v1::output::Kind;
 use control::v1::{GetSessionRequest, Output, RelayLoss, RelayOutput, Session, SetNetworkRequest};
 
+use crate::current_session;
 use crate::daemon::{Context, Failure};
 use crate::mi::{Document, Element};
 use crate::render::{output_state, xml};
 use crate::ui::{Exit, Outcome, Ui, status};
-use crate::url::{self, UrlError};
-use crate::{current_session, output};
 
 use super::waiting;
 
@@ -231,7 +231,7 @@ fn say(ui: &Ui, session: &Session, streaming: bool) {
         session.name
     ));
     let place = output_state::local_path(session).map(str::to_owned);
-    if let Some(place) = place.or_else(|| output::describe(session.output.as_ref())) {
+    if let Some(place) = place.or_else(|| url::describe(session.output.as_ref())) {
         ui.say(format_args!("Traces will be output to {place}"));
     }
 }

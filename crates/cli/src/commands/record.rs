@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use control::Client;
+use control::url;
 use control::v1::output::Kind;
 use control::v1::output_state::Kind as OutputKind;
 use control::v1::{
@@ -20,7 +21,6 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::daemon::{Context, Failure};
-use crate::output;
 use crate::spawn;
 use crate::ui::{Exit, Outcome, Ui, status};
 
@@ -116,7 +116,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         let _ = finish(ui, &mut client, &name, false).await;
         return Err(exit);
     }
-    let where_to = output::describe(session.output.as_ref()).unwrap_or_default();
+    let where_to = url::describe(session.output.as_ref()).unwrap_or_default();
     ui.stderr(format_args!("lttng record: recording to {where_to}"));
     let spawned = tokio::process::Command::new(&path)
         .arg0(program)
@@ -259,7 +259,7 @@ fn place(session: &Session, state: &OutputState) -> String {
             };
             format!("{path} of the relay daemon at {address}:{port}")
         }
-        _ if state.path.is_empty() => output::describe(session.output.as_ref()).unwrap_or_default(),
+        _ if state.path.is_empty() => url::describe(session.output.as_ref()).unwrap_or_default(),
         _ => state.path.clone(),
     }
 }

@@ -1,11 +1,11 @@
 //! The state of a session's output, where there is more to tell than the stock command knows.
 
+use control::url;
 use control::v1::output::Kind;
 use control::v1::output_state::Kind as State;
 use control::v1::{NetworkAttributes, OutputState, Session};
 
 use crate::mi::Element;
-use crate::output;
 
 /// The local directory in use, if it is known and not the one of the session's output: later stretches of a
 /// trace have directories of their own.
@@ -38,7 +38,7 @@ pub(crate) fn lines(session: &Session) -> Vec<String> {
         ));
     }
     if let Some(network) = remembered(session) {
-        let place = output::describe_relay(
+        let place = url::describe_relay(
             &network.address,
             network.control_port,
             network.data_port,

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
+use control::url;
 use control::v1::{
     BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
 };
 
 use crate::log_level;
-use crate::output;
 use crate::render::output_state;
 use crate::ui::Ui;
 
@@ -33,7 +33,7 @@ fn activity(session: &Session) -> &'static str {
 
 /// The output, and its state where there is something to tell.
 fn say_output(ui: &Ui, session: &Session) -> bool {
-    let output = output::describe(session.output.as_ref());
+    let output = url::describe(session.output.as_ref());
     if let Some(output) = &output {
         ui.say(format_args!("    Trace output: {output}"));
     }

@@ -1,5 +1,6 @@
 //! Answers as elements of the machine interface.
 
+use control::url;
 use control::v1::tracepoint_field::Type;
 use control::v1::{
     BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
@@ -8,7 +9,6 @@ use control::v1::{
 
 use crate::log_level;
 use crate::mi::Element;
-use crate::output;
 use crate::render::output_state;
 use crate::render::tracepoints::applications;
 
@@ -16,7 +16,7 @@ use crate::render::tracepoints::applications;
 const DEFAULT_MONITOR_TIMER_US: u64 = 1_000_000;
 
 pub(crate) fn session(session: &Session) -> Element {
-    let path = output::describe(session.output.as_ref()).unwrap_or_default();
+    let path = url::describe(session.output.as_ref()).unwrap_or_default();
     let element = Element::new(
         "session",
         [
