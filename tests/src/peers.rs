@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("setpriv", "util-linux"),
     ("sudo", "sudo"),
+    ("taskset", "util-linux"),
     ("unshare", "util-linux"),
 ];
 
