@@ -316,7 +316,9 @@ impl Session {
         mut waiting: Vec<StreamKey>,
     ) -> Result<Vec<StreamKey>, OutputError> {
         for pause in WRITER_PATIENCE {
-            std::thread::sleep(pause);
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
             let mut not_ready = Vec::new();
             for key in waiting {
                 if self.deliver_pending(key, Writers::Alive)? == Progress::NotReady {
