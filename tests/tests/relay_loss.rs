@@ -321,7 +321,6 @@ fn a_stuck_relay_daemon_delays_nobody_else() {
 /// An application that waits for space is let go when the session ends, also if it could not answer meanwhile:
 /// another session's rules made its listener wait for the thread that waits.
 #[test]
-#[ignore = "the application waits for ever: nobody empties the buffers of a destroyed session"]
 fn a_waiting_application_is_let_go() {
     isolated(here!(), |w| {
         let relay = w.relay(Ours)?;

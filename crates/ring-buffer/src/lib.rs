@@ -42,7 +42,7 @@ pub use lease::{PacketLease, Padding};
 pub use read_error::{AttachError, PacketFault, ReadError};
 pub use reader::{Next, Positions, Reader};
 pub use ring::LossCounters;
-pub use stream_memory::{CreateError, StreamMemory, consumed_position};
+pub use stream_memory::{CreateError, StreamMemory, consumed_position, release_writers};
 pub use system::{monotonic_now, possible_cpus};
 pub use wait_word::{WAIT_MEMORY_BYTES, WaitWord};
 pub use writer::{Lost, Reservation, Writer};

@@ -42,6 +42,28 @@ pub fn consumed_position(memory: impl AsFd) -> io::Result<u64> {
     }
 }
 
+/// Lets writers go that wait for space in a buffer that nobody reads any more: they drop their events from
+/// now on, and what is in the buffer is given up. For an owner that does not map the memory.
+pub fn release_writers(memory: impl AsFd, subbuf_size: u64) -> io::Result<()> {
+    let at = |offset: usize| offset as u64;
+    let disabled = at(std::mem::offset_of!(StreamHead, record_disabled));
+    pwrite(&memory, &1_i32.to_ne_bytes(), disabled)?;
+    let mut bytes = [0; 8];
+    rustix::io::pread(
+        &memory,
+        &mut bytes,
+        at(std::mem::offset_of!(StreamHead, offset)),
+    )?;
+    // A power of two, as every geometry has it.
+    let begin = u64::from_ne_bytes(bytes) & !(subbuf_size - 1);
+    pwrite(
+        &memory,
+        &begin.to_ne_bytes(),
+        at(std::mem::offset_of!(StreamHead, consumed)),
+    )?;
+    Ok(())
+}
+
 /// The memory of one stream: a memfd ready for writers, that nobody can shrink or grow.
 ///
 /// It is not mapped here: who creates buffers need not look into them.

@@ -199,6 +199,19 @@ impl TraceBuffers {
         next
     }
 
+    /// Nobody will read these buffers any more: lets applications go that wait for space in them.
+    pub(crate) fn give_up(&self) {
+        for channel in &self.channels {
+            for stream in &channel.streams {
+                let released =
+                    ring_buffer::release_writers(&stream.memory, channel.attributes.subbuf_size);
+                if let Err(error) = released {
+                    tracing::warn!("cannot release the writers of a buffer: {error}");
+                }
+            }
+        }
+    }
+
     /// An application has the buffers. If they are its own, the write ends of the wakeup pipes are given up:
     /// from now on only the application has them, and its end is seen as a hang-up.
     pub(crate) fn handed_to_writer(&self) {

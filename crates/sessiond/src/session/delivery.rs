@@ -315,11 +315,15 @@ impl Session {
     }
 
     /// Ends the delivery: all that is complete is delivered, and the place is closed.
-    pub(super) async fn end_delivery(&self) {
+    ///
+    /// Without `patience` this takes as long as the place needs.
+    pub(super) async fn end_delivery(&self, patience: Option<Duration>) {
         let mut delivery = self.delivery.lock().await;
         delivery.generation += 1;
-        leave(&mut delivery, false, None).await;
-        delivery.live.clear();
+        leave(&mut delivery, false, patience).await;
+        for trace in std::mem::take(&mut delivery.live).into_values() {
+            trace.give_up();
+        }
         delivery.place = None;
         delivery.spare = None;
     }

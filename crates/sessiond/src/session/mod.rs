@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use control::ErrorCode;
 use tracing::warn;
@@ -38,6 +39,9 @@ pub(crate) use status::{OutputStatus, SessionCounters};
 use delivery::Delivery;
 use plan::{Plan, Refusal};
 use traces::Numbers;
+
+/// How long a place may take what is left of a session when nobody waits for it.
+const UNWATCHED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A session's number in this daemon, from 0, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,10 +138,10 @@ impl Session {
         }
         self.shared_traces.lock().await.clear();
         if wait {
-            self.end_delivery().await;
+            self.end_delivery(None).await;
         } else {
             let session = self.clone();
-            tokio::spawn(async move { session.end_delivery().await });
+            tokio::spawn(async move { session.end_delivery(Some(UNWATCHED_PATIENCE)).await });
         }
     }
 
