@@ -3,7 +3,8 @@
 //! `cargo run --release -p benches` measures every row of the table; name rows to measure only those. Build
 //! the programs first, in release mode: `cargo build --release --bins`. Each measurement is made with the
 //! stock daemons and with ours, in turn, in fresh daemons, in a private place on a tmpfs. A cell is
-//! `median (least-most)`; the ratio is that of the medians, ours to stock.
+//! `median (least-most)`; the ratio is that of the medians, ours to stock. Each group of rows is printed when
+//! it is measured; progress goes to standard error.
 
 mod place;
 mod rows;
@@ -61,10 +62,10 @@ fn main() -> Result<ExitCode> {
     } else {
         settings.rows.clone()
     };
-    let mut table = Table::new();
     for row in rows {
+        let mut table = Table::new();
         row.measure(&settings, &mut table)?;
+        println!("{table}");
     }
-    print!("\n{table}");
     Ok(ExitCode::SUCCESS)
 }
