@@ -42,10 +42,14 @@ fn overload(w: &mut World, toolchain: Toolchain, network: bool, buffers: &str) -
         trace.discarded,
         round.loops
     );
-    stop.shows(&format!(
-        "Warning: {} events were discarded",
-        trace.discarded
-    ))?;
+    // Stock adds the differences between packets without heed to those that step back, so its own
+    // number can be wrong by 2^63 and more.
+    if toolchain == Ours {
+        stop.shows(&format!(
+            "Warning: {} events were discarded",
+            trace.discarded
+        ))?;
+    }
     Ok(())
 }
 
