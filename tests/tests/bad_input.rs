@@ -289,6 +289,10 @@ fn table(w: &mut World, toolchain: Toolchain) -> Result<()> {
                 output = lttng(&target, line)?;
             }
         }
+        if toolchain == Stock && output.code == 141 {
+            // It loses the race every time on a busy machine. Ours is held to the case all the same.
+            continue;
+        }
         let (stream, message) = match message.strip_prefix("1>") {
             Some(message) => (&output.stdout, message),
             None => (&output.stderr, *message),
