@@ -15,10 +15,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// the second value is true.
 pub(super) async fn with_dots<T>(ui: &Ui, text: &str, work: impl Future<Output = T>) -> (T, bool) {
     let mut work = pin!(work);
-    let mut ticks = time::interval(TICK);
+    // Not `interval`: its first tick is due at once, and the timer takes a millisecond for that.
+    let mut ticks = time::interval_at(time::Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is due at once.
-    ticks.tick().await;
     let mut begun = false;
     loop {
         tokio::select! {

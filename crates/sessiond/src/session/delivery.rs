@@ -52,6 +52,8 @@ pub(super) struct Delivery {
     spare: Option<Consumer>,
     /// Counts consumer daemons, so that news of an earlier one are recognised.
     generation: u64,
+    /// There were applications: something may have to be delivered or counted.
+    has_traced: bool,
     /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
     live: BTreeMap<TraceKey, Arc<TraceBuffers>>,
     /// Where former consumer daemons stopped, as far as they could tell.
@@ -99,6 +101,7 @@ impl Delivery {
             consumer: None,
             spare: None,
             generation: 0,
+            has_traced: false,
             live: BTreeMap::new(),
             predecessors: HashMap::new(),
             ended: SessionCounters::default(),
@@ -268,6 +271,7 @@ impl Session {
     /// Gives a new trace to the consumer daemon.
     pub(super) async fn deliver_trace(&self, trace: Arc<TraceBuffers>) {
         let mut delivery = self.delivery.lock().await;
+        delivery.has_traced = true;
         delivery.live.insert(trace.identity.key, trace.clone());
         let streams = trace
             .next_packets()
@@ -293,12 +297,8 @@ impl Session {
     /// Asks for everything that was written to be delivered; the receiver brings the answer.
     pub(super) async fn request_drain(&self) -> Option<Posted> {
         let delivery = self.delivery.lock().await;
-        delivery
-            .consumer
-            .as_ref()?
-            .post(Request::Drain, Vec::new())
-            .await
-            .ok()
+        let consumer = delivery.consumer.as_ref().filter(|_| delivery.has_traced)?;
+        consumer.post(Request::Drain, Vec::new()).await.ok()
     }
 
     /// Takes the answer to a drain, which brings the totals.
