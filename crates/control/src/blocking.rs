@@ -96,6 +96,32 @@ calls! {
     get_data_pending(GetDataPendingRequest) -> GetDataPendingResponse;
     /// Writes again what a trace begins with.
     regenerate(RegenerateRequest) -> RegenerateResponse;
+    /// Ends the current trace chunk and begins the next one.
+    rotate_session(RotateSessionRequest) -> RotateSessionResponse;
+    /// How far a rotation is, and where its archive is.
+    get_rotation(GetRotationRequest) -> GetRotationResponse;
+    /// Rotates the session from now on by itself.
+    add_rotation_schedule(AddRotationScheduleRequest) -> AddRotationScheduleResponse;
+    /// Takes back a rotation schedule.
+    remove_rotation_schedule(RemoveRotationScheduleRequest) -> RemoveRotationScheduleResponse;
+    /// Sets where snapshots go by default.
+    add_snapshot_output(AddSnapshotOutputRequest) -> AddSnapshotOutputResponse;
+    /// Takes back a snapshot output.
+    remove_snapshot_output(RemoveSnapshotOutputRequest) -> RemoveSnapshotOutputResponse;
+    /// The snapshot outputs of a session.
+    list_snapshot_outputs(ListSnapshotOutputsRequest) -> ListSnapshotOutputsResponse;
+    /// Writes what the buffers hold.
+    record_snapshot(RecordSnapshotRequest) -> RecordSnapshotResponse;
+    /// Removes what was recorded since the last rotation.
+    clear_session(ClearSessionRequest) -> ClearSessionResponse;
+    /// Which processes a domain of the session records.
+    get_tracker(GetTrackerRequest) -> GetTrackerResponse;
+    /// Records all processes, none, or those of a set.
+    set_tracking_policy(SetTrackingPolicyRequest) -> SetTrackingPolicyResponse;
+    /// Adds a value to an inclusion set.
+    track(TrackRequest) -> TrackResponse;
+    /// Removes a value from an inclusion set.
+    untrack(UntrackRequest) -> UntrackResponse;
     /// Tracepoints of all registered applications.
     list_tracepoints(ListTracepointsRequest) -> ListTracepointsResponse;
 }

@@ -41,10 +41,16 @@ codes! {
     NO_MEMORY = 26,
     /// A session of that name exists.
     SESSION_EXISTS = 28,
+    /// The session has a snapshot output already.
+    SNAPSHOT_OUTPUT_EXISTS = 31,
     /// The caller may not do that.
     PERMISSION_DENIED = 32,
     /// The kernel tracer is not available.
     KERNEL_UNAVAILABLE = 33,
+    /// The operation needs a session that was started before.
+    START_SESSION_ONCE = 50,
+    /// The snapshot could not be recorded.
+    SNAPSHOT_FAILED = 51,
     /// The user space rule is enabled already.
     UST_EVENT_ENABLED = 55,
     /// The channel exists already.
@@ -65,6 +71,8 @@ codes! {
     UST_STOP_FAILED = 67,
     /// The consumer daemon could not be started.
     UST_CONSUMER_FAILED = 68,
+    /// The buffers hold nothing to record.
+    SNAPSHOT_NO_DATA = 71,
     /// The session has no channel.
     NO_CHANNEL = 72,
     /// The session name has characters that are refused.
@@ -87,6 +95,18 @@ codes! {
     ALREADY_STOPPED = 81,
     /// Channels other than the default exist: one must be named.
     NEED_CHANNEL_NAME = 83,
+    /// A file of that name exists.
+    SAVE_FILE_EXISTS = 85,
+    /// The session file could not be written.
+    SAVE_FAILED = 86,
+    /// The session file does not say what a session file says.
+    LOAD_INVALID_CONFIG = 87,
+    /// The session file could not be read.
+    LOAD_FAILED = 88,
+    /// No session file of that name.
+    LOAD_SESSION_NOT_FOUND = 89,
+    /// A snapshot of that size cannot hold one packet of each stream.
+    MAX_SIZE_INVALID = 90,
     /// A value of the request is wrong.
     INVALID = 97,
     /// The consumer daemon could not be set up.
@@ -105,8 +125,56 @@ codes! {
     INVALID_EVENT_NAME = 112,
     /// The channel name is refused.
     INVALID_CHANNEL_NAME = 113,
+    /// The value is in the inclusion set already.
+    PROCESS_ATTRIBUTE_EXISTS = 114,
+    /// The value is not in the inclusion set.
+    PROCESS_ATTRIBUTE_MISSING = 115,
     /// The channel exists in another domain.
     INVALID_CHANNEL_DOMAIN = 116,
+    /// The session is not active, which the operation needs.
+    SESSION_NOT_STARTED = 118,
+    /// Live sessions do not have the operation.
+    LIVE_SESSION = 119,
+    /// Sessions with buffers per process do not have the operation.
+    PER_PID_SESSION = 120,
+    /// The state of applications could not be recorded again.
+    REGENERATE_STATEDUMP_FAILED = 122,
+    /// Only snapshot sessions have the operation.
+    NOT_SNAPSHOT_SESSION = 124,
+    /// A rotation of the session is ongoing.
+    ROTATION_PENDING = 129,
+    /// Sessions of this kind have no rotation.
+    ROTATION_NOT_AVAILABLE = 130,
+    /// The session has a schedule of that kind already.
+    ROTATION_SCHEDULE_SET = 131,
+    /// The session has no schedule of that kind.
+    ROTATION_SCHEDULE_NOT_SET = 132,
+    /// The session was rotated since it is inactive.
+    ROTATION_MULTIPLE_AFTER_STOP = 133,
+    /// The session has no output.
+    NO_SESSION_OUTPUT = 135,
+    /// The relay daemon has no rotation.
+    ROTATION_NOT_AVAILABLE_RELAY = 136,
+    /// The consumer daemon could not rotate.
+    ROTATION_FAILED = 141,
+    /// The session is such that there are no snapshots of it.
+    SNAPSHOT_UNSUPPORTED = 147,
+    /// The recording session does not exist; said by the calls of trackers.
+    SESSION_DOES_NOT_EXIST = 148,
+    /// The relay daemon does not allow to clear.
+    CLEAR_RELAY_DISALLOWED = 156,
+    /// The relay daemon cannot clear.
+    CLEAR_NOT_AVAILABLE_RELAY = 157,
+    /// The consumer daemon could not clear.
+    CLEAR_FAILED = 158,
+    /// The session was cleared since it is inactive.
+    ROTATION_AFTER_STOP_CLEAR = 159,
+    /// No user of that name.
+    USER_NOT_FOUND = 160,
+    /// No group of that name.
+    GROUP_NOT_FOUND = 161,
     /// The domain is not supported.
     UNSUPPORTED_DOMAIN = 162,
+    /// The tracker has another policy than the operation needs.
+    TRACKER_INVALID_POLICY = 163,
 }

@@ -31,25 +31,52 @@ fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::SESSION_NOT_FOUND
         | ErrorCode::UST_CHANNEL_NOT_FOUND
         | ErrorCode::UST_EVENT_NOT_FOUND
+        | ErrorCode::SESSION_DOES_NOT_EXIST
+        | ErrorCode::ROTATION_SCHEDULE_NOT_SET
+        | ErrorCode::PROCESS_ATTRIBUTE_MISSING
+        | ErrorCode::USER_NOT_FOUND
+        | ErrorCode::GROUP_NOT_FOUND
         | ErrorCode::NO_SESSION => Code::NotFound,
         ErrorCode::SESSION_EXISTS
         | ErrorCode::UST_CHANNEL_EXISTS
         | ErrorCode::UST_EVENT_EXISTS
         | ErrorCode::UST_EVENT_ENABLED
-        | ErrorCode::UST_CONTEXT_EXISTS => Code::AlreadyExists,
-        ErrorCode::PERMISSION_DENIED => Code::PermissionDenied,
+        | ErrorCode::UST_CONTEXT_EXISTS
+        | ErrorCode::ROTATION_SCHEDULE_SET
+        | ErrorCode::SNAPSHOT_OUTPUT_EXISTS
+        | ErrorCode::PROCESS_ATTRIBUTE_EXISTS => Code::AlreadyExists,
+        ErrorCode::PERMISSION_DENIED | ErrorCode::CLEAR_RELAY_DISALLOWED => Code::PermissionDenied,
         ErrorCode::ALREADY_STARTED
         | ErrorCode::ALREADY_STOPPED
         | ErrorCode::SESSION_STARTED
         | ErrorCode::NO_CHANNEL
         | ErrorCode::BUFFER_TYPE_MISMATCH
-        | ErrorCode::NEED_CHANNEL_NAME => Code::FailedPrecondition,
+        | ErrorCode::NEED_CHANNEL_NAME
+        | ErrorCode::START_SESSION_ONCE
+        | ErrorCode::SESSION_NOT_STARTED
+        | ErrorCode::LIVE_SESSION
+        | ErrorCode::PER_PID_SESSION
+        | ErrorCode::NOT_SNAPSHOT_SESSION
+        | ErrorCode::SNAPSHOT_NO_DATA
+        | ErrorCode::ROTATION_PENDING
+        | ErrorCode::ROTATION_NOT_AVAILABLE
+        | ErrorCode::ROTATION_MULTIPLE_AFTER_STOP
+        | ErrorCode::ROTATION_AFTER_STOP_CLEAR
+        | ErrorCode::NO_SESSION_OUTPUT
+        | ErrorCode::TRACKER_INVALID_POLICY => Code::FailedPrecondition,
         ErrorCode::NOT_SUPPORTED
         | ErrorCode::UNSUPPORTED_DOMAIN
         | ErrorCode::KERNEL_UNAVAILABLE
+        | ErrorCode::ROTATION_NOT_AVAILABLE_RELAY
+        | ErrorCode::CLEAR_NOT_AVAILABLE_RELAY
+        | ErrorCode::SNAPSHOT_UNSUPPORTED
         | ErrorCode::UNKNOWN_COMMAND => Code::Unimplemented,
         ErrorCode::RELAYD_CONNECT_FAILED | ErrorCode::RELAYD_VERSION_FAILED => Code::Unavailable,
-        ErrorCode::FATAL | ErrorCode::UNKNOWN => Code::Internal,
+        ErrorCode::FATAL
+        | ErrorCode::UNKNOWN
+        | ErrorCode::SNAPSHOT_FAILED
+        | ErrorCode::ROTATION_FAILED
+        | ErrorCode::CLEAR_FAILED => Code::Internal,
         ErrorCode::NO_MEMORY => Code::ResourceExhausted,
         _ => Code::InvalidArgument,
     }

@@ -106,6 +106,7 @@ async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
         home: home(),
         count_events: false,
         relay_loss: args.on_relay_loss.value(ui)?.into(),
+        ..CreateSessionRequest::default()
     };
     let mut client = spawn::connect_or_spawn(context).await?;
     match client.create_session(request).await {

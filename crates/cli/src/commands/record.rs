@@ -105,6 +105,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         home: home(),
         count_events: true,
         relay_loss: relay_loss.into(),
+        ..CreateSessionRequest::default()
     };
     let session = match client.create_session(request).await {
         Ok(answer) => answer.into_inner().session.unwrap_or_default(),

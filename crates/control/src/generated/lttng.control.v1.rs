@@ -79,11 +79,21 @@ pub struct CreateSessionRequest {
     pub count_events: bool,
     #[prost(enumeration = "RelayLoss", tag = "5")]
     pub relay_loss: i32,
+    /// Not 0: a live session, whose data reach the relay daemon at least this often. Microseconds. Needs a relay
+    /// daemon as output; not together with `snapshot`.
+    #[prost(uint32, tag = "6")]
+    pub live_timer_us: u32,
+    /// A snapshot session: nothing leaves the buffers but by RecordSnapshot. `output` is its first snapshot output.
+    #[prost(bool, tag = "7")]
+    pub snapshot: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateSessionResponse {
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
+    /// Of a snapshot session, unless it was asked for without output.
+    #[prost(message, optional, tag = "2")]
+    pub snapshot_output: ::core::option::Option<SnapshotOutput>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListSessionsRequest {}
@@ -92,7 +102,7 @@ pub struct ListSessionsResponse {
     #[prost(message, repeated, tag = "1")]
     pub sessions: ::prost::alloc::vec::Vec<Session>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Session {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -113,6 +123,14 @@ pub struct Session {
     /// As set by SetNetwork, or implied by the output.
     #[prost(message, optional, tag = "8")]
     pub network: ::core::option::Option<NetworkAttributes>,
+    /// As in CreateSessionRequest; the output of a snapshot session is none.
+    #[prost(uint32, tag = "9")]
+    pub live_timer_us: u32,
+    #[prost(bool, tag = "10")]
+    pub snapshot: bool,
+    /// In the order of their kinds.
+    #[prost(message, repeated, tag = "11")]
+    pub rotation_schedules: ::prost::alloc::vec::Vec<RotationSchedule>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutputState {
@@ -194,6 +212,9 @@ pub struct GetSessionResponse {
     pub buffer_type: i32,
     #[prost(message, optional, tag = "4")]
     pub counters: ::core::option::Option<Counters>,
+    /// All trackers of each domain that the session has, those that include all as well.
+    #[prost(message, repeated, tag = "5")]
+    pub trackers: ::prost::alloc::vec::Vec<Tracker>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Counters {
@@ -217,7 +238,7 @@ pub struct SetOutputRequest {
     #[prost(message, optional, tag = "2")]
     pub output: ::core::option::Option<Output>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetOutputResponse {
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
@@ -253,7 +274,7 @@ pub struct SetNetworkRequest {
     #[prost(enumeration = "RelayLoss", tag = "6")]
     pub relay_loss: i32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetNetworkResponse {
     #[prost(message, optional, tag = "1")]
     pub network: ::core::option::Option<NetworkAttributes>,
@@ -358,7 +379,325 @@ pub struct DestroySessionResponse {
     /// As in OutputState.
     #[prost(message, optional, tag = "2")]
     pub output_state: ::core::option::Option<OutputState>,
+    /// The archiving of the last trace chunk; set if the session was rotated before.
+    #[prost(message, optional, tag = "3")]
+    pub rotation: ::core::option::Option<Rotation>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSessionRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSessionResponse {
+    /// Of the trace chunk that ends.
+    #[prost(uint64, tag = "1")]
+    pub rotation_id: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRotationRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    /// From RotateSessionResponse.
+    #[prost(uint64, tag = "2")]
+    pub rotation_id: u64,
+    /// Answer when the rotation has ended, not at once.
+    #[prost(bool, tag = "3")]
+    pub wait: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRotationResponse {
+    #[prost(message, optional, tag = "1")]
+    pub rotation: ::core::option::Option<Rotation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rotation {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(enumeration = "rotation::State", tag = "2")]
+    pub state: i32,
+    /// Only when completed.
+    #[prost(message, optional, tag = "3")]
+    pub location: ::core::option::Option<ArchiveLocation>,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Rotation`.
+pub mod rotation {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Unspecified = 0,
+        Ongoing = 1,
+        Completed = 2,
+        /// A later rotation was made since: it is not known any more where this archive is.
+        Expired = 3,
+        /// The trace chunk could not be archived: `reason`.
+        Error = 4,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Ongoing => "STATE_ONGOING",
+                Self::Completed => "STATE_COMPLETED",
+                Self::Expired => "STATE_EXPIRED",
+                Self::Error => "STATE_ERROR",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_ONGOING" => Some(Self::Ongoing),
+                "STATE_COMPLETED" => Some(Self::Completed),
+                "STATE_EXPIRED" => Some(Self::Expired),
+                "STATE_ERROR" => Some(Self::Error),
+                _ => None,
+            }
+        }
+    }
+}
+/// Where an archived trace chunk is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveLocation {
+    #[prost(oneof = "archive_location::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<archive_location::Kind>,
+}
+/// Nested message and enum types in `ArchiveLocation`.
+pub mod archive_location {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// Absolute.
+        #[prost(string, tag = "1")]
+        LocalPath(::prost::alloc::string::String),
+        #[prost(message, tag = "2")]
+        Relay(super::RelayLocation),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RelayLocation {
+    /// As the session's output names it.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub control_port: u32,
+    #[prost(uint32, tag = "3")]
+    pub data_port: u32,
+    /// Below the relay daemon's output directory.
+    #[prost(string, tag = "4")]
+    pub relative_path: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotationSchedule {
+    #[prost(oneof = "rotation_schedule::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<rotation_schedule::Kind>,
+}
+/// Nested message and enum types in `RotationSchedule`.
+pub mod rotation_schedule {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// Every so many microseconds, more than 0.
+        #[prost(uint64, tag = "1")]
+        PeriodUs(u64),
+        /// Whenever so many bytes were written to the trace chunk, more than 0.
+        #[prost(uint64, tag = "2")]
+        SizeBytes(u64),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddRotationScheduleRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub schedule: ::core::option::Option<RotationSchedule>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddRotationScheduleResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRotationScheduleRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "RotationScheduleKind", tag = "2")]
+    pub kind: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRotationScheduleResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotOutput {
+    /// From 1; 0 in requests.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// Empty in AddSnapshotOutput: `snapshot-ID`.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Bytes of one snapshot, 0 = unlimited.
+    #[prost(uint64, tag = "3")]
+    pub max_size: u64,
+    /// A local directory or a relay daemon.
+    #[prost(message, optional, tag = "4")]
+    pub output: ::core::option::Option<Output>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddSnapshotOutputRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub output: ::core::option::Option<SnapshotOutput>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddSnapshotOutputResponse {
+    /// With its id and name.
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<SnapshotOutput>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSnapshotOutputRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(oneof = "remove_snapshot_output_request::Which", tags = "2, 3")]
+    pub which: ::core::option::Option<remove_snapshot_output_request::Which>,
+}
+/// Nested message and enum types in `RemoveSnapshotOutputRequest`.
+pub mod remove_snapshot_output_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Which {
+        #[prost(uint32, tag = "2")]
+        Id(u32),
+        #[prost(string, tag = "3")]
+        Name(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSnapshotOutputResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSnapshotOutputsRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSnapshotOutputsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub outputs: ::prost::alloc::vec::Vec<SnapshotOutput>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordSnapshotRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    /// For this snapshot only. What is not set in it (name, size, output) is as in the session's snapshot output.
+    #[prost(message, optional, tag = "2")]
+    pub output: ::core::option::Option<SnapshotOutput>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordSnapshotResponse {
+    /// The directory of this snapshot.
+    #[prost(message, optional, tag = "1")]
+    pub location: ::core::option::Option<ArchiveLocation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearSessionRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearSessionResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProcessAttributeValue {
+    #[prost(oneof = "process_attribute_value::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<process_attribute_value::Kind>,
+}
+/// Nested message and enum types in `ProcessAttributeValue`.
+pub mod process_attribute_value {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// Process, user or group id, after the attribute.
+        #[prost(uint32, tag = "1")]
+        Id(u32),
+        /// User or group name, which the daemon looks up.
+        #[prost(string, tag = "2")]
+        Name(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tracker {
+    #[prost(enumeration = "Domain", tag = "1")]
+    pub domain: i32,
+    #[prost(enumeration = "ProcessAttribute", tag = "2")]
+    pub attribute: i32,
+    #[prost(enumeration = "TrackingPolicy", tag = "3")]
+    pub policy: i32,
+    /// With TRACKING_POLICY_INCLUDE_SET only.
+    #[prost(message, repeated, tag = "4")]
+    pub values: ::prost::alloc::vec::Vec<ProcessAttributeValue>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrackerRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "Domain", tag = "2")]
+    pub domain: i32,
+    #[prost(enumeration = "ProcessAttribute", tag = "3")]
+    pub attribute: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTrackerResponse {
+    #[prost(message, optional, tag = "1")]
+    pub tracker: ::core::option::Option<Tracker>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTrackingPolicyRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "Domain", tag = "2")]
+    pub domain: i32,
+    #[prost(enumeration = "ProcessAttribute", tag = "3")]
+    pub attribute: i32,
+    /// A set begins empty.
+    #[prost(enumeration = "TrackingPolicy", tag = "4")]
+    pub policy: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTrackingPolicyResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrackRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "Domain", tag = "2")]
+    pub domain: i32,
+    #[prost(enumeration = "ProcessAttribute", tag = "3")]
+    pub attribute: i32,
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<ProcessAttributeValue>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrackResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UntrackRequest {
+    #[prost(string, tag = "1")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(enumeration = "Domain", tag = "2")]
+    pub domain: i32,
+    #[prost(enumeration = "ProcessAttribute", tag = "3")]
+    pub attribute: i32,
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<ProcessAttributeValue>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UntrackResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChannelAttributes {
     /// Unset: discard.
@@ -641,6 +980,108 @@ impl RelayLoss {
             "RELAY_LOSS_UNSPECIFIED" => Some(Self::Unspecified),
             "RELAY_LOSS_RECONNECT" => Some(Self::Reconnect),
             "RELAY_LOSS_LOCAL" => Some(Self::Local),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RotationScheduleKind {
+    Unspecified = 0,
+    Periodic = 1,
+    Size = 2,
+}
+impl RotationScheduleKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROTATION_SCHEDULE_KIND_UNSPECIFIED",
+            Self::Periodic => "ROTATION_SCHEDULE_KIND_PERIODIC",
+            Self::Size => "ROTATION_SCHEDULE_KIND_SIZE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROTATION_SCHEDULE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROTATION_SCHEDULE_KIND_PERIODIC" => Some(Self::Periodic),
+            "ROTATION_SCHEDULE_KIND_SIZE" => Some(Self::Size),
+            _ => None,
+        }
+    }
+}
+/// What a tracker looks at. In the user space domain the virtual ones only, as the process itself sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProcessAttribute {
+    Unspecified = 0,
+    ProcessId = 1,
+    VirtualProcessId = 2,
+    UserId = 3,
+    VirtualUserId = 4,
+    GroupId = 5,
+    VirtualGroupId = 6,
+}
+impl ProcessAttribute {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROCESS_ATTRIBUTE_UNSPECIFIED",
+            Self::ProcessId => "PROCESS_ATTRIBUTE_PROCESS_ID",
+            Self::VirtualProcessId => "PROCESS_ATTRIBUTE_VIRTUAL_PROCESS_ID",
+            Self::UserId => "PROCESS_ATTRIBUTE_USER_ID",
+            Self::VirtualUserId => "PROCESS_ATTRIBUTE_VIRTUAL_USER_ID",
+            Self::GroupId => "PROCESS_ATTRIBUTE_GROUP_ID",
+            Self::VirtualGroupId => "PROCESS_ATTRIBUTE_VIRTUAL_GROUP_ID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROCESS_ATTRIBUTE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROCESS_ATTRIBUTE_PROCESS_ID" => Some(Self::ProcessId),
+            "PROCESS_ATTRIBUTE_VIRTUAL_PROCESS_ID" => Some(Self::VirtualProcessId),
+            "PROCESS_ATTRIBUTE_USER_ID" => Some(Self::UserId),
+            "PROCESS_ATTRIBUTE_VIRTUAL_USER_ID" => Some(Self::VirtualUserId),
+            "PROCESS_ATTRIBUTE_GROUP_ID" => Some(Self::GroupId),
+            "PROCESS_ATTRIBUTE_VIRTUAL_GROUP_ID" => Some(Self::VirtualGroupId),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TrackingPolicy {
+    /// Record all processes: the policy of a new session.
+    IncludeAll = 0,
+    ExcludeAll = 1,
+    /// Record the processes with a value of the set.
+    IncludeSet = 2,
+}
+impl TrackingPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::IncludeAll => "TRACKING_POLICY_INCLUDE_ALL",
+            Self::ExcludeAll => "TRACKING_POLICY_EXCLUDE_ALL",
+            Self::IncludeSet => "TRACKING_POLICY_INCLUDE_SET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRACKING_POLICY_INCLUDE_ALL" => Some(Self::IncludeAll),
+            "TRACKING_POLICY_EXCLUDE_ALL" => Some(Self::ExcludeAll),
+            "TRACKING_POLICY_INCLUDE_SET" => Some(Self::IncludeSet),
             _ => None,
         }
     }
@@ -1204,6 +1645,364 @@ pub mod session_daemon_client {
                 .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Regenerate"));
             self.inner.unary(req, path, codec).await
         }
+        /// Ends the current trace chunk and begins the next one. Returns when the rotation has begun; its end is told by
+        /// GetRotation.
+        pub async fn rotate_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/RotateSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("lttng.control.v1.SessionDaemon", "RotateSession"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// How far a rotation is, and where its archive is.
+        pub async fn get_rotation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRotationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRotationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/GetRotation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("lttng.control.v1.SessionDaemon", "GetRotation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Rotates the session from now on by itself. A session has at most one schedule of each kind.
+        pub async fn add_rotation_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddRotationScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRotationScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/AddRotationSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "AddRotationSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn remove_rotation_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveRotationScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveRotationScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/RemoveRotationSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "RemoveRotationSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets where snapshots of a snapshot session go by default. A session has at most one such output.
+        pub async fn add_snapshot_output(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddSnapshotOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddSnapshotOutputResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/AddSnapshotOutput",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "AddSnapshotOutput",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn remove_snapshot_output(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveSnapshotOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSnapshotOutputResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/RemoveSnapshotOutput",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "RemoveSnapshotOutput",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_snapshot_outputs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSnapshotOutputsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSnapshotOutputsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/ListSnapshotOutputs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "ListSnapshotOutputs",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes what the buffers hold. Returns when it is written.
+        pub async fn record_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/RecordSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("lttng.control.v1.SessionDaemon", "RecordSnapshot"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes what was recorded since the last rotation, in the buffers and where the trace goes. Returns when it
+        /// is gone.
+        pub async fn clear_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClearSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/ClearSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("lttng.control.v1.SessionDaemon", "ClearSession"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Which processes a domain of the session records.
+        pub async fn get_tracker(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTrackerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/GetTracker",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "GetTracker"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn set_tracking_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetTrackingPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTrackingPolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/SetTrackingPolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "lttng.control.v1.SessionDaemon",
+                        "SetTrackingPolicy",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a value to an inclusion set; a tracker with another policy gets one with this value only.
+        pub async fn track(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrackRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrackResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/Track",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Track"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a value from an inclusion set.
+        pub async fn untrack(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UntrackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UntrackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/lttng.control.v1.SessionDaemon/Untrack",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Untrack"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Tracepoints of all registered applications, with their fields if asked.
         pub async fn list_tracepoints(
             &mut self,
@@ -1374,6 +2173,102 @@ pub mod session_daemon_server {
             tonic::Response<super::RegenerateResponse>,
             tonic::Status,
         >;
+        /// Ends the current trace chunk and begins the next one. Returns when the rotation has begun; its end is told by
+        /// GetRotation.
+        async fn rotate_session(
+            &self,
+            request: tonic::Request<super::RotateSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSessionResponse>,
+            tonic::Status,
+        >;
+        /// How far a rotation is, and where its archive is.
+        async fn get_rotation(
+            &self,
+            request: tonic::Request<super::GetRotationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRotationResponse>,
+            tonic::Status,
+        >;
+        /// Rotates the session from now on by itself. A session has at most one schedule of each kind.
+        async fn add_rotation_schedule(
+            &self,
+            request: tonic::Request<super::AddRotationScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRotationScheduleResponse>,
+            tonic::Status,
+        >;
+        async fn remove_rotation_schedule(
+            &self,
+            request: tonic::Request<super::RemoveRotationScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveRotationScheduleResponse>,
+            tonic::Status,
+        >;
+        /// Sets where snapshots of a snapshot session go by default. A session has at most one such output.
+        async fn add_snapshot_output(
+            &self,
+            request: tonic::Request<super::AddSnapshotOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddSnapshotOutputResponse>,
+            tonic::Status,
+        >;
+        async fn remove_snapshot_output(
+            &self,
+            request: tonic::Request<super::RemoveSnapshotOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSnapshotOutputResponse>,
+            tonic::Status,
+        >;
+        async fn list_snapshot_outputs(
+            &self,
+            request: tonic::Request<super::ListSnapshotOutputsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSnapshotOutputsResponse>,
+            tonic::Status,
+        >;
+        /// Writes what the buffers hold. Returns when it is written.
+        async fn record_snapshot(
+            &self,
+            request: tonic::Request<super::RecordSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordSnapshotResponse>,
+            tonic::Status,
+        >;
+        /// Removes what was recorded since the last rotation, in the buffers and where the trace goes. Returns when it
+        /// is gone.
+        async fn clear_session(
+            &self,
+            request: tonic::Request<super::ClearSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearSessionResponse>,
+            tonic::Status,
+        >;
+        /// Which processes a domain of the session records.
+        async fn get_tracker(
+            &self,
+            request: tonic::Request<super::GetTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTrackerResponse>,
+            tonic::Status,
+        >;
+        async fn set_tracking_policy(
+            &self,
+            request: tonic::Request<super::SetTrackingPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTrackingPolicyResponse>,
+            tonic::Status,
+        >;
+        /// Adds a value to an inclusion set; a tracker with another policy gets one with this value only.
+        async fn track(
+            &self,
+            request: tonic::Request<super::TrackRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrackResponse>, tonic::Status>;
+        /// Removes a value from an inclusion set.
+        async fn untrack(
+            &self,
+            request: tonic::Request<super::UntrackRequest>,
+        ) -> std::result::Result<tonic::Response<super::UntrackResponse>, tonic::Status>;
         /// Tracepoints of all registered applications, with their fields if asked.
         async fn list_tracepoints(
             &self,
@@ -2165,6 +3060,602 @@ pub mod session_daemon_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RegenerateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/RotateSession" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSessionSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::RotateSessionRequest>
+                    for RotateSessionSvc<T> {
+                        type Response = super::RotateSessionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateSessionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::rotate_session(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSessionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/GetRotation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRotationSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::GetRotationRequest>
+                    for GetRotationSvc<T> {
+                        type Response = super::GetRotationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRotationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::get_rotation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRotationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/AddRotationSchedule" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddRotationScheduleSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::AddRotationScheduleRequest>
+                    for AddRotationScheduleSvc<T> {
+                        type Response = super::AddRotationScheduleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddRotationScheduleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::add_rotation_schedule(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddRotationScheduleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/RemoveRotationSchedule" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveRotationScheduleSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::RemoveRotationScheduleRequest>
+                    for RemoveRotationScheduleSvc<T> {
+                        type Response = super::RemoveRotationScheduleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveRotationScheduleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::remove_rotation_schedule(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveRotationScheduleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/AddSnapshotOutput" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddSnapshotOutputSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::AddSnapshotOutputRequest>
+                    for AddSnapshotOutputSvc<T> {
+                        type Response = super::AddSnapshotOutputResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddSnapshotOutputRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::add_snapshot_output(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddSnapshotOutputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/RemoveSnapshotOutput" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveSnapshotOutputSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::RemoveSnapshotOutputRequest>
+                    for RemoveSnapshotOutputSvc<T> {
+                        type Response = super::RemoveSnapshotOutputResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveSnapshotOutputRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::remove_snapshot_output(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveSnapshotOutputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/ListSnapshotOutputs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSnapshotOutputsSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::ListSnapshotOutputsRequest>
+                    for ListSnapshotOutputsSvc<T> {
+                        type Response = super::ListSnapshotOutputsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSnapshotOutputsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::list_snapshot_outputs(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSnapshotOutputsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/RecordSnapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordSnapshotSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::RecordSnapshotRequest>
+                    for RecordSnapshotSvc<T> {
+                        type Response = super::RecordSnapshotResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordSnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::record_snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordSnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/ClearSession" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClearSessionSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::ClearSessionRequest>
+                    for ClearSessionSvc<T> {
+                        type Response = super::ClearSessionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClearSessionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::clear_session(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClearSessionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/GetTracker" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrackerSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::GetTrackerRequest>
+                    for GetTrackerSvc<T> {
+                        type Response = super::GetTrackerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTrackerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::get_tracker(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrackerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/SetTrackingPolicy" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetTrackingPolicySvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::SetTrackingPolicyRequest>
+                    for SetTrackingPolicySvc<T> {
+                        type Response = super::SetTrackingPolicyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetTrackingPolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::set_tracking_policy(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetTrackingPolicySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/Track" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrackSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::TrackRequest> for TrackSvc<T> {
+                        type Response = super::TrackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::track(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/lttng.control.v1.SessionDaemon/Untrack" => {
+                    #[allow(non_camel_case_types)]
+                    struct UntrackSvc<T: SessionDaemon>(pub Arc<T>);
+                    impl<
+                        T: SessionDaemon,
+                    > tonic::server::UnaryService<super::UntrackRequest>
+                    for UntrackSvc<T> {
+                        type Response = super::UntrackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UntrackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionDaemon>::untrack(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UntrackSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -21,6 +21,9 @@ pub(super) fn session(session: &Session) -> v1::Session {
         owner_gid: session.owner.gid,
         network: Some(network(&report.network)),
         output_state: Some(state(report)),
+        live_timer_us: 0,
+        snapshot: false,
+        rotation_schedules: Vec::new(),
     }
 }
 
@@ -49,6 +52,7 @@ pub(super) fn session_details(of: &Session, counted: &SessionCounters) -> v1::Ge
             .collect(),
         buffer_type: buffer_type.into(),
         counters: Some(counters(&counted.total)),
+        trackers: Vec::new(),
     }
 }
 

@@ -89,6 +89,14 @@ async fn to_the_end<T: Send + 'static>(
     }
 }
 
+/// The answer to calls that this daemon knows and does not do yet.
+fn not_there(what: &str) -> Status {
+    status(
+        ErrorCode::NOT_SUPPORTED,
+        format!("{what}: not there yet in this session daemon"),
+    )
+}
+
 /// Only user space is there yet.
 fn check_domain(domain: i32) -> Result<(), Status> {
     match Domain::try_from(domain) {
@@ -130,6 +138,9 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::CreateSessionResponse> {
         let caller = self.caller(&request)?;
         let request = request.into_inner();
+        if request.snapshot || request.live_timer_us != 0 {
+            return Err(not_there("snapshot and live sessions"));
+        }
         let output = request
             .output
             .map(requests::output)
@@ -151,7 +162,10 @@ impl SessionDaemon for Service {
         });
         let session = created.map_err(refused)?;
         let session = Some(answers::session(&session));
-        Ok(Response::new(v1::CreateSessionResponse { session }))
+        Ok(Response::new(v1::CreateSessionResponse {
+            session,
+            snapshot_output: None,
+        }))
     }
 
     async fn list_sessions(
@@ -225,6 +239,7 @@ impl SessionDaemon for Service {
         Ok(Response::new(v1::DestroySessionResponse {
             counters,
             output_state,
+            rotation: None,
         }))
     }
 
@@ -381,9 +396,106 @@ impl SessionDaemon for Service {
         &self,
         request: Request<v1::RegenerateRequest>,
     ) -> Answer<v1::RegenerateResponse> {
-        let session = self.session(&request, &request.get_ref().session)?;
-        let message = format!("session `{}`: regeneration is not there yet", session.name);
-        Err(status(ErrorCode::NOT_SUPPORTED, message))
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("regeneration"))
+    }
+
+    async fn rotate_session(
+        &self,
+        request: Request<v1::RotateSessionRequest>,
+    ) -> Answer<v1::RotateSessionResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("rotation"))
+    }
+
+    async fn get_rotation(
+        &self,
+        request: Request<v1::GetRotationRequest>,
+    ) -> Answer<v1::GetRotationResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("rotation"))
+    }
+
+    async fn add_rotation_schedule(
+        &self,
+        request: Request<v1::AddRotationScheduleRequest>,
+    ) -> Answer<v1::AddRotationScheduleResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("rotation"))
+    }
+
+    async fn remove_rotation_schedule(
+        &self,
+        request: Request<v1::RemoveRotationScheduleRequest>,
+    ) -> Answer<v1::RemoveRotationScheduleResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("rotation"))
+    }
+
+    async fn add_snapshot_output(
+        &self,
+        request: Request<v1::AddSnapshotOutputRequest>,
+    ) -> Answer<v1::AddSnapshotOutputResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("snapshots"))
+    }
+
+    async fn remove_snapshot_output(
+        &self,
+        request: Request<v1::RemoveSnapshotOutputRequest>,
+    ) -> Answer<v1::RemoveSnapshotOutputResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("snapshots"))
+    }
+
+    async fn list_snapshot_outputs(
+        &self,
+        request: Request<v1::ListSnapshotOutputsRequest>,
+    ) -> Answer<v1::ListSnapshotOutputsResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("snapshots"))
+    }
+
+    async fn record_snapshot(
+        &self,
+        request: Request<v1::RecordSnapshotRequest>,
+    ) -> Answer<v1::RecordSnapshotResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("snapshots"))
+    }
+
+    async fn clear_session(
+        &self,
+        request: Request<v1::ClearSessionRequest>,
+    ) -> Answer<v1::ClearSessionResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("clearing"))
+    }
+
+    async fn get_tracker(
+        &self,
+        request: Request<v1::GetTrackerRequest>,
+    ) -> Answer<v1::GetTrackerResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("tracking of process attributes"))
+    }
+
+    async fn set_tracking_policy(
+        &self,
+        request: Request<v1::SetTrackingPolicyRequest>,
+    ) -> Answer<v1::SetTrackingPolicyResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("tracking of process attributes"))
+    }
+
+    async fn track(&self, request: Request<v1::TrackRequest>) -> Answer<v1::TrackResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("tracking of process attributes"))
+    }
+
+    async fn untrack(&self, request: Request<v1::UntrackRequest>) -> Answer<v1::UntrackResponse> {
+        self.session(&request, &request.get_ref().session)?;
+        Err(not_there("tracking of process attributes"))
     }
 
     async fn list_tracepoints(
