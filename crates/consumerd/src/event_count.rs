@@ -1,7 +1,8 @@
 //! How many events a packet holds, when the user wants to know: decodes it, as far as needed.
 
 use ctf::decode::Decoder;
-use ring_buffer::PacketLease;
+
+use crate::packet::Packet;
 
 /// Counts the events of one trace.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl EventCounter {
     }
 
     /// The events of a packet; 0 if it makes no sense, which is for those to say who read the trace.
-    pub(crate) fn count(&mut self, packet: &PacketLease<'_>) -> u64 {
+    pub(crate) fn count(&mut self, packet: &dyn Packet) -> u64 {
         if self.given_up {
             return 0;
         }

@@ -13,7 +13,8 @@ use crate::counters::Totals;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::poller::{Poller, Source, Token};
-use crate::stream::{Progress, Stream, Writers};
+use crate::source::{Progress, RingSource, Writers};
+use crate::stream::Stream;
 use crate::timers::{Task, TimerKey, Timers};
 use crate::trace::Trace;
 
@@ -119,13 +120,13 @@ impl Session {
             .get_mut(&setup.trace)
             .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
         let totals = self.totals.channel(&setup.channel_name);
-        let mut stream =
-            Stream::attach(setup, trace.setup.uuid, shm, pipe, totals).map_err(refused)?;
+        let source = RingSource::attach(setup, trace.setup.uuid, shm, pipe).map_err(refused)?;
+        let mut stream = Stream::new(setup, Box::new(source), totals);
         if let Some(stored) = self.output.add_stream(setup)? {
             stream.has_stored(stored);
         }
         let token = poller
-            .add(&stream.pipe, Source::Stream(setup.stream))
+            .add(stream.source.wakeup(), Source::Stream(setup.stream))
             .context("cannot wait for a wakeup pipe")
             .map_err(refused)?;
         stream.token = Some(token);
@@ -179,9 +180,8 @@ impl Session {
 
     /// The wakeup pipe of a stream can be read: empties it, before anybody looks for packets.
     pub(crate) fn woken(&mut self, key: StreamKey) {
-        if let Some(stream) = self.streams.get(&key) {
-            // What does not fit is reported again.
-            let _ = rustix::io::read(&stream.pipe, &mut [0; 512]);
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.source.woken();
         }
         self.is_ready(key);
     }
@@ -191,7 +191,7 @@ impl Session {
     pub(crate) fn hung_up(&mut self, poller: &mut Poller, key: StreamKey) -> Option<TraceKey> {
         let stream = self.streams.get_mut(&key)?;
         if let Some(token) = stream.token.take() {
-            poller.remove(&stream.pipe, token);
+            poller.remove(stream.source.wakeup(), token);
         }
         stream.ended = true;
         let trace = stream.trace;
@@ -415,7 +415,7 @@ impl Session {
         if let Some(mut stream) = self.streams.remove(&key)
             && let Some(token) = stream.token.take()
         {
-            poller.remove(&stream.pipe, token);
+            poller.remove(stream.source.wakeup(), token);
         }
     }
 

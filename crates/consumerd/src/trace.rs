@@ -2,12 +2,11 @@
 
 use consumer_api::{Counters, StreamKey, TraceSetup};
 
-use ring_buffer::PacketLease;
-
 use crate::counters::{Totals, add};
 use crate::event_count::EventCounter;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
+use crate::packet::Packet;
 
 /// A trace and what it needs.
 #[derive(Debug)]
@@ -64,10 +63,11 @@ impl Trace {
     }
 
     /// Number of events in a packet, if they are to be counted.
-    pub(crate) fn events_in(&mut self, packet: &PacketLease<'_>) -> u64 {
-        self.events
-            .as_mut()
-            .map_or(0, |events| events.count(packet))
+    pub(crate) fn events_in(&mut self, packet: &dyn Packet) -> u64 {
+        let Some(events) = &mut self.events else {
+            return 0;
+        };
+        packet.events().unwrap_or_else(|| events.count(packet))
     }
 
     /// Counts what was delivered of its streams.

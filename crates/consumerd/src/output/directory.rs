@@ -13,11 +13,11 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use consumer_api::{ChunkSetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ctf::metadata_packet::{self, MetadataPacket};
-use ring_buffer::PacketLease;
 use rustix::fs::ftruncate;
 
 use crate::output::trace_file::{Appended, FileLimits, Place, TraceFile};
 use crate::output::{Output, OutputError, Result, Stored, names, resumed};
+use crate::packet::Packet;
 
 /// Writes files.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl Output for DirectoryOutput {
             .map_err(OutputError::Broken)
     }
 
-    fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()> {
+    fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {
         let Some(file) = self.streams.get_mut(&stream) else {
             return Ok(());
         };

@@ -11,10 +11,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use consumer_api::{ChunkSetup, OutputSetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ctf::metadata_packet::MetadataPacket;
-use ring_buffer::PacketLease;
 
 use crate::output::directory::DirectoryOutput;
 use crate::output::relay::RelayOutput;
+use crate::packet::Packet;
 
 /// Why the output did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub(crate) trait Output {
     fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()>;
 
     /// Appends a packet. When this fails the packet is not there, not even partly.
-    fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()>;
+    fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()>;
 
     /// Waits until all packets are where they belong.
     fn settle(&mut self) -> Result<()>;

@@ -15,11 +15,12 @@ use relay::{
     AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, RelaySessionId,
     Reply, Request, ReturnCode, StreamHandle, StreamPosition,
 };
-use ring_buffer::{PacketHeader, PacketLease, Padding};
+use ring_buffer::{PacketHeader, Padding};
 use rustix::net::{RecvFlags, recv};
 
 use crate::output::relay_control::Control;
 use crate::output::{Output, OutputError, Result, Stored, names};
+use crate::packet::Packet;
 
 /// Stands for "no limit" on the number of files: with 0 stock relay daemons divide by it, and for each
 /// they set some bytes aside.
@@ -234,7 +235,7 @@ impl RelayOutput {
         }
     }
 
-    fn send_packet(&mut self, key: StreamKey, packet: &PacketLease<'_>) -> anyhow::Result<()> {
+    fn send_packet(&mut self, key: StreamKey, packet: &dyn Packet) -> anyhow::Result<()> {
         let stream = self
             .streams
             .get_mut(&key)
@@ -247,7 +248,7 @@ impl RelayOutput {
             padding_size: packet.padding().try_into()?,
         };
         packet
-            .write_all(&self.data, &header.encode(), Padding::Omit)
+            .write_all(self.data.as_fd(), &header.encode(), Padding::Omit)
             .with_context(|| {
                 format!(
                     "cannot send a packet of {} to the relay daemon",
@@ -364,7 +365,7 @@ impl Output for RelayOutput {
         broken(self.control.tell(&request))
     }
 
-    fn packet(&mut self, stream: StreamKey, packet: &PacketLease<'_>) -> Result<()> {
+    fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {
         broken(self.send_packet(stream, packet))
     }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use ctf::Bits;
 use ctf::index::{IndexRecord, IndexVersion, PacketPosition, encode_header};
-use ring_buffer::{PacketHeader, PacketLease, Padding};
+use ring_buffer::{PacketHeader, Padding};
 use rustix::fs::{AtFlags, Mode, OFlags, ftruncate, openat, unlinkat};
 
 use crate::output::Stored;
 use crate::output::resumed::{self, Resumed};
+use crate::packet::Packet;
 
 /// When a file ends and how many there are; zeros for one file without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl TraceFile {
     }
 
     /// Appends a packet and its index record, or nothing.
-    pub(crate) fn append(&mut self, packet: &PacketLease<'_>) -> anyhow::Result<()> {
+    pub(crate) fn append(&mut self, packet: &dyn Packet) -> anyhow::Result<()> {
         let len = packet.padded_len();
         if self.limits.size != 0 && self.data.len != 0 && self.data.len + len > self.limits.size {
             self.next_files()?;
@@ -135,7 +136,7 @@ impl TraceFile {
         self.record.clear();
         index_record(packet.header(), self.data.len).encode(IndexVersion::V1_1, &mut self.record);
 
-        let data = packet.write_all(&self.data.fd, &[], Padding::Write);
+        let data = packet.write_all(self.data.fd.as_fd(), &[], Padding::Write);
         self.data.appended(len, data, &self.place)?;
         let index = write_all(self.index.fd.as_fd(), &self.record);
         let len_of_record = self.record.len() as u64;
