@@ -1956,7 +1956,7 @@ pub mod session_daemon_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a value to an inclusion set; a tracker with another policy gets one with this value only.
+        /// Adds a value to an inclusion set. Error 114 if it is there, 163 if the tracker has another policy.
         pub async fn track(
             &mut self,
             request: impl tonic::IntoRequest<super::TrackRequest>,
@@ -1978,7 +1978,7 @@ pub mod session_daemon_client {
                 .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Track"));
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a value from an inclusion set.
+        /// Removes a value from an inclusion set. Error 115 if it is not there, 163 if the tracker has another policy.
         pub async fn untrack(
             &mut self,
             request: impl tonic::IntoRequest<super::UntrackRequest>,
@@ -2259,12 +2259,12 @@ pub mod session_daemon_server {
             tonic::Response<super::SetTrackingPolicyResponse>,
             tonic::Status,
         >;
-        /// Adds a value to an inclusion set; a tracker with another policy gets one with this value only.
+        /// Adds a value to an inclusion set. Error 114 if it is there, 163 if the tracker has another policy.
         async fn track(
             &self,
             request: tonic::Request<super::TrackRequest>,
         ) -> std::result::Result<tonic::Response<super::TrackResponse>, tonic::Status>;
-        /// Removes a value from an inclusion set.
+        /// Removes a value from an inclusion set. Error 115 if it is not there, 163 if the tracker has another policy.
         async fn untrack(
             &self,
             request: tonic::Request<super::UntrackRequest>,
