@@ -11,7 +11,7 @@ use anyhow::Context;
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 /// Tells the new process that its standard input is the pipe.
-const VARIABLE: &str = "LTTNG_RELAYD_READY_ON_STDIN";
+pub(crate) const VARIABLE: &str = "LTTNG_RELAYD_READY_ON_STDIN";
 const READY: &[u8] = b"ready\n";
 
 /// Am I the new process?

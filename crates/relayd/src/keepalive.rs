@@ -1,4 +1,4 @@
-//! TCP keep-alive, set by the environment as for stock relay daemons.
+//! TCP keep-alive on accepted connections.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 
-/// What to set on accepted sockets.
+use crate::args::Args;
+
+/// What to set on accepted sockets; what is not given stays as the system has it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeepAlive {
     enabled: bool,
@@ -16,12 +18,14 @@ pub(crate) struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(crate) fn from_environment() -> Self {
+    pub(crate) fn new(args: &Args) -> Self {
+        // -1 is the system's setting.
+        let given = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
         Self {
-            enabled: variable("").is_some_and(|value| is_true(&value).unwrap_or(false)),
-            idle_s: number("_IDLE_TIME"),
-            interval_s: number("_PROBE_INTERVAL"),
-            count: number("_MAX_PROBE_COUNT"),
+            enabled: args.tcp_keep_alive.unwrap_or(false),
+            idle_s: given(args.tcp_keep_alive_idle_time),
+            interval_s: given(args.tcp_keep_alive_probe_interval),
+            count: given(args.tcp_keep_alive_max_probe_count),
         }
     }
 
@@ -40,44 +44,5 @@ impl KeepAlive {
             sockopt::set_tcp_keepcnt(socket, count)?;
         }
         Ok(())
-    }
-}
-
-fn variable(suffix: &str) -> Option<String> {
-    std::env::var(format!("LTTNG_RELAYD_TCP_KEEP_ALIVE{suffix}")).ok()
-}
-
-/// -1 is the system's default; a bad value is told, then ignored, as stock does.
-fn number(suffix: &str) -> Option<u32> {
-    let value = variable(suffix)?;
-    if value == "-1" {
-        return None;
-    }
-    let number = value.parse().ok().filter(|number| *number > 0);
-    if number.is_none() {
-        tracing::warn!(
-            "LTTNG_RELAYD_TCP_KEEP_ALIVE{suffix} is `{value}`, which is no number; ignored"
-        );
-    }
-    number
-}
-
-/// How LTTng spells booleans: yes, true, on, a number that is not 0, and their opposites.
-pub(crate) fn is_true(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" => Some(true),
-        "no" | "false" | "off" => Some(false),
-        other => other.parse::<u64>().ok().map(|number| number != 0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn booleans_as_lttng_spells_them() {
-        assert_eq!(super::is_true("on"), Some(true));
-        assert_eq!(super::is_true("2"), Some(true));
-        assert_eq!(super::is_true("0"), Some(false));
-        assert_eq!(super::is_true("maybe"), None);
     }
 }

@@ -11,6 +11,7 @@ mod args;
 mod background;
 mod budget;
 mod commands;
+mod config;
 mod control;
 mod data;
 mod files;
@@ -19,6 +20,7 @@ mod keepalive;
 mod logging;
 mod output;
 mod relay;
+mod rundir;
 mod server;
 mod session;
 mod settings;
@@ -28,7 +30,6 @@ mod url;
 mod worker;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -38,11 +39,11 @@ use clap::error::ErrorKind;
 
 use crate::args::Args;
 use crate::budget::{FileBudget, descriptors};
-use crate::keepalive::KeepAlive;
 use crate::output::Output;
 use crate::relay::Relay;
+use crate::rundir::Temporary;
 use crate::server::{Listeners, StopSignal};
-use crate::settings::Settings;
+use crate::settings::{Background, Settings};
 use crate::worker::Workers;
 
 fn main() -> ExitCode {
@@ -65,8 +66,19 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    logging::init(args.verbose);
-    match run(&args) {
+    let found = match config::complete(args) {
+        Ok(found) => found,
+        Err(error) => {
+            logging::init(0);
+            tracing::error!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::init(found.args.verbose);
+    for warning in &found.warnings {
+        tracing::warn!("{warning}");
+    }
+    match Settings::new(&found.args).and_then(|settings| run(&settings)) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -75,19 +87,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = Settings::new(args)?;
-    let in_background = args.daemonize || args.background;
-    if in_background && !background::is_detached_process() {
-        return background::start();
+fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    if settings.background.is_some() && !background::is_detached_process() {
+        let code = background::start()?;
+        if code == ExitCode::SUCCESS {
+            signal_parent(settings)?;
+        }
+        return Ok(code);
     }
-    if in_background {
+    if settings.background.is_some() {
         background::detach()?;
     }
     settings.enter_working_directory()?;
-    let listeners = Listeners::open(args)?;
+    let listeners = Listeners::open(settings)?;
     let stop = StopSignal::register().context("cannot handle signals")?;
-    let limits = descriptors(args.fd_pool_size.map(|size| size as usize));
+    let limits = descriptors(settings.fd_pool_size);
     let relay = Arc::new(Relay::new(
         Arc::new(Output::new(settings.output.clone())),
         settings.grouping,
@@ -97,24 +111,53 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tracing::info!("writing traces below {}", relay.output.root().display());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores, &relay).context("cannot start threads")?;
-    let _pid_file = settings
-        .pid_file
-        .as_deref()
-        .map(PidFile::create)
-        .transpose()?;
-    announce(args, &listeners, settings.port_file.as_deref())?;
-    if in_background {
-        background::report_ready(args.daemonize)?;
+    let _files = announce(settings, &listeners)?;
+    match settings.background {
+        Some(how) => background::report_ready(how == Background::CloseStreams)?,
+        None => signal_parent(settings)?,
     }
-    let keep_alive = KeepAlive::from_environment();
-    server::serve(&relay, &listeners, &stop, workers, limits, &keep_alive)?;
+    server::serve(
+        &relay,
+        &listeners,
+        &stop,
+        workers,
+        limits,
+        &settings.keep_alive,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells the ports to programs that gave a file for it, and to people who cannot know them.
-fn announce(args: &Args, listeners: &Listeners, port_file: Option<&Path>) -> anyhow::Result<()> {
+/// For who asked for a signal instead of waiting for something to be there.
+fn signal_parent(settings: &Settings) -> anyhow::Result<()> {
+    if settings.signal_parent
+        && let Some(parent) = rustix::process::getppid()
+    {
+        rustix::process::kill_process(parent, rustix::process::Signal::USR1)
+            .context("cannot signal the parent process")?;
+    }
+    Ok(())
+}
+
+/// Tells the process id and the ports to programs that gave files for it, and the ports to people who
+/// cannot know them. The files go away with what is returned.
+fn announce(settings: &Settings, listeners: &Listeners) -> anyhow::Result<Vec<Temporary>> {
     let ports = listeners.ports().context("cannot find out the ports")?;
-    if let Some(path) = port_file {
+    let mut files = Vec::new();
+    if let Some(path) = &settings.pid_file {
+        files.push(
+            Temporary::write(path, &format!("{}\n", std::process::id())).context("pid file")?,
+        );
+    }
+    if settings.port_files {
+        let directory = settings.run_directory.as_deref();
+        let directory = directory.context("no run directory: set LTTNG_RUNDIR or HOME")?;
+        rundir::create(directory)?;
+        for (name, port) in &ports {
+            let path = directory.join(format!("{name}.port"));
+            files.push(Temporary::write(&path, &format!("{port}\n"))?);
+        }
+    }
+    if let Some(path) = &settings.port_file {
         let text: String = ports
             .iter()
             .map(|(name, port)| format!("{name}={port}\n"))
@@ -128,30 +171,13 @@ fn announce(args: &Args, listeners: &Listeners, port_file: Option<&Path>) -> any
     }
     let mut out = std::io::stdout().lock();
     let chosen = [
-        args.control_port.is_any_port(),
-        args.data_port.is_any_port(),
+        settings.control_port.is_any_port(),
+        settings.data_port.is_any_port(),
     ];
     for ((name, port), _) in ports.iter().zip(chosen).filter(|(_, chosen)| *chosen) {
         // Nobody may be reading.
         let _ = writeln!(out, "lttng-relayd: {name} port {port}");
     }
     let _ = out.flush();
-    Ok(())
-}
-
-/// The process id in a file, which goes away with the daemon.
-struct PidFile(PathBuf);
-
-impl PidFile {
-    fn create(path: &Path) -> anyhow::Result<Self> {
-        std::fs::write(path, format!("{}\n", std::process::id()))
-            .with_context(|| format!("cannot write the pid file {}", path.display()))?;
-        Ok(Self(path.to_owned()))
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+    Ok(files)
 }

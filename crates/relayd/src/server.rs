@@ -11,14 +11,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::Args;
 use crate::budget::Descriptors;
 use crate::keepalive::KeepAlive;
 use crate::relay::Relay;
+use crate::settings::Settings;
 use crate::worker::{Kind, Workers};
 
-const CONTROL_PORT: u16 = 5342;
-const DATA_PORT: u16 = 5343;
 /// Connections taken from one listener before the other is looked at.
 const ACCEPTS_PER_TURN: usize = 64;
 /// How long nothing is accepted when there are no descriptors left.
@@ -32,13 +30,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn open(args: &Args) -> anyhow::Result<Self> {
-        let control = args
-            .control_port
-            .listen(CONTROL_PORT)
-            .context("control port")?;
-        let data = args.data_port.listen(DATA_PORT).context("data port")?;
-        Ok(Self { control, data })
+    pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            control: settings.control_port.listen().context("control port")?,
+            data: settings.data_port.listen().context("data port")?,
+        })
     }
 
     /// The ports, by name.

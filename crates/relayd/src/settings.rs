@@ -1,39 +1,78 @@
-//! Arguments and environment, resolved and checked.
+//! Options, resolved and checked.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use relay::server::layout::Grouping;
 
 use crate::args::Args;
-use crate::keepalive::is_true;
+use crate::config::from_here;
+use crate::keepalive::KeepAlive;
+use crate::rundir::{self, home_directory};
+use crate::url::ListenUrl;
 
 /// What the daemon works with.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) control_port: ListenUrl,
+    pub(crate) data_port: ListenUrl,
     pub(crate) output: PathBuf,
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
+    pub(crate) background: Option<Background>,
+    pub(crate) fd_pool_size: Option<usize>,
+    pub(crate) keep_alive: KeepAlive,
+    /// Made when something is put there; `None`: there is no home directory to put it into.
+    pub(crate) run_directory: Option<PathBuf>,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) port_file: Option<PathBuf>,
+    /// Write one file for each port into the run directory.
+    pub(crate) port_files: bool,
+    pub(crate) signal_parent: bool,
     working_directory: Option<PathBuf>,
+}
+
+/// How to run in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Background {
+    CloseStreams,
+    KeepStreams,
 }
 
 impl Settings {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+        let is_on = |option: Option<bool>| option.unwrap_or(false);
+        let any_port = is_on(args.dynamic_port_allocation);
+        let port = |given: &Option<ListenUrl>, default: &str, number: u16| {
+            let url = match given {
+                Some(url) => url.clone(),
+                None => default.parse()?,
+            };
+            anyhow::Ok(url.or_port(if any_port { 0 } else { number }))
+        };
         Ok(Self {
+            control_port: port(&args.control_port, "tcp://0.0.0.0", 5342)?,
+            data_port: port(&args.data_port, "tcp://0.0.0.0", 5343)?,
             output: output(args.output.as_deref())?,
-            grouping: match args.group_output_by_session {
-                true => Grouping::BySession,
-                false => Grouping::ByHost,
+            grouping: if is_on(args.group_output_by_session) {
+                Grouping::BySession
+            } else {
+                Grouping::ByHost
             },
-            clear_allowed: !args.disallow_clear && !clear_disallowed_by_environment()?,
+            clear_allowed: !is_on(args.disallow_clear),
+            background: if is_on(args.daemonize) {
+                Some(Background::CloseStreams)
+            } else {
+                is_on(args.background).then_some(Background::KeepStreams)
+            },
+            fd_pool_size: args.fd_pool_size.map(|size| size as usize),
+            keep_alive: KeepAlive::new(args),
+            run_directory: rundir::path(),
             pid_file: from_here(args.pid_file.as_deref())?,
             port_file: from_here(args.port_file.as_deref())?,
-            working_directory: args
-                .working_directory
-                .clone()
-                .or_else(|| std::env::var_os("LTTNG_RELAYD_WORKING_DIRECTORY").map(PathBuf::from)),
+            port_files: any_port,
+            signal_parent: is_on(args.sig_parent),
+            working_directory: args.working_directory.clone(),
         })
     }
 
@@ -61,23 +100,7 @@ fn output(given: Option<&Path>) -> anyhow::Result<PathBuf> {
         }
         return Ok(path.to_owned());
     }
-    let home = std::env::var_os("LTTNG_HOME")
-        .or_else(|| std::env::var_os("HOME"))
+    let home = home_directory()
         .context("neither LTTNG_HOME nor HOME is set: give the output directory with --output")?;
-    Ok(PathBuf::from(home).join("lttng-traces"))
-}
-
-fn clear_disallowed_by_environment() -> anyhow::Result<bool> {
-    const VARIABLE: &str = "LTTNG_RELAYD_DISALLOW_CLEAR";
-    match std::env::var(VARIABLE) {
-        Ok(value) => is_true(&value).with_context(|| {
-            format!("{VARIABLE} is `{value}`; it must be a boolean, for instance 1")
-        }),
-        Err(_) => Ok(false),
-    }
-}
-
-fn from_here(path: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
-    path.map(|path| absolute(path).context("cannot find out the current directory"))
-        .transpose()
+    Ok(home.join("lttng-traces"))
 }

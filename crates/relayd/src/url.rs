@@ -29,6 +29,8 @@ pub(crate) enum UrlError {
     Port(String),
     #[error("`{0}` is no IPv6 address; write it in brackets")]
     Brackets(String),
+    #[error("`{0}`: an IPv6 address needs tcp6, as in {1}")]
+    Version(String, String),
 }
 
 impl FromStr for ListenUrl {
@@ -49,8 +51,11 @@ impl FromStr for ListenUrl {
                 let (host, after) = bracketed
                     .split_once(']')
                     .ok_or_else(|| UrlError::Brackets(authority.to_owned()))?;
-                if family == Family::V4 || host.parse::<Ipv6Addr>().is_err() {
+                if host.parse::<Ipv6Addr>().is_err() {
                     return Err(UrlError::Brackets(authority.to_owned()));
+                }
+                if family == Family::V4 {
+                    return Err(UrlError::Version(url.to_owned(), format!("tcp6://{rest}")));
                 }
                 match after {
                     "" => (host, None),
@@ -113,10 +118,18 @@ impl ListenUrl {
         self.port == Some(0)
     }
 
+    /// With this port, if none was given.
+    pub(crate) fn or_port(self, port: u16) -> Self {
+        Self {
+            port: self.port.or(Some(port)),
+            ..self
+        }
+    }
+
     /// Listens there.
-    pub(crate) fn listen(&self, default_port: u16) -> Result<TcpListener, ListenError> {
+    pub(crate) fn listen(&self) -> Result<TcpListener, ListenError> {
         let host = &self.host;
-        let candidates = (host.as_str(), self.port.unwrap_or(default_port))
+        let candidates = (host.as_str(), self.port.unwrap_or(0))
             .to_socket_addrs()
             .map_err(|source| ListenError::Resolve {
                 host: host.clone(),
@@ -168,6 +181,12 @@ mod tests {
             (Family::V4, "localhost".to_owned(), None)
         );
         assert_eq!(parsed("tcp6://[::]/"), (Family::V6, "::".to_owned(), None));
+    }
+
+    #[test]
+    fn an_ipv6_address_behind_tcp_is_told_about_tcp6() {
+        let error = "tcp://[::]:5342".parse::<ListenUrl>().unwrap_err();
+        assert!(error.to_string().ends_with("tcp6://[::]:5342"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use system_tests::{Output, Signal, eventually, here, isolated, process_state, run, signal};
+use system_tests::{Output, Signal, World, eventually, here, isolated, process_state, run, signal};
 
 fn relayd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"));
@@ -161,6 +161,173 @@ fn bad_arguments_are_told_and_exit_1() {
                 .says(says)
                 .with_context(|| format!("{args:?}"))?;
         }
+        Ok(())
+    });
+}
+
+/// What a daemon with these options and variables listens on: control, data. It is stopped again.
+fn ports_of(w: &World, args: &[&str], variables: &[(&str, &str)]) -> Result<Vec<u16>> {
+    let port_file = w.path("relayd.ports");
+    let pid_file = w.path("relayd.pid");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"));
+    command
+        .args(["-d", "--port-file", &text(&port_file)])
+        .args(["--pid-file", &text(&pid_file)])
+        .args(args)
+        .env("LTTNG_HOME", w.home())
+        .envs(variables.iter().copied());
+    let status = command.status()?;
+    ensure!(status.success(), "{status}");
+    let pid: u32 = fs::read_to_string(&pid_file)?.trim().parse()?;
+    let found = ports(&port_file)?;
+    signal(pid, Signal::TERM)?;
+    eventually("it ends", || Ok((!pid_file.exists()).then_some(())))?;
+    Ok(found.into_iter().map(|(_, port)| port).collect())
+}
+
+/// Puts a copy over `/etc` of this test, and a configuration file for all users into it.
+fn system_file(w: &World, content: &str) -> Result<()> {
+    let etc = text(&w.path("etc"));
+    run(Command::new("cp").args(["-a", "/etc", &etc]))?.ok()?;
+    run(Command::new("mount").args(["--bind", &etc, "/etc"]))?.ok()?;
+    fs::create_dir_all("/etc/lttng")?;
+    fs::write("/etc/lttng/lttng.conf", content)?;
+    Ok(())
+}
+
+#[test]
+fn the_command_line_is_stronger_than_the_environment_than_files() {
+    isolated(here!(), |w| {
+        let url = |port: u16| format!("tcp://127.0.0.1:{port}");
+        system_file(
+            w,
+            &format!(
+                "[sessiond]\nwhat-ever=1\n[relayd]\ncontrol-port={}\ndata-port={}\noutput=/run/a\n",
+                url(1001),
+                url(2001)
+            ),
+        )?;
+        ensure!(ports_of(w, &[], &[])? == [1001, 2001]);
+        fs::create_dir_all(w.home().join(".lttng"))?;
+        let user_file = w.home().join(".lttng/lttng.conf");
+        fs::write(&user_file, format!("[relayd]\ndata-port={}\n", url(2002)))?;
+        ensure!(ports_of(w, &[], &[])? == [1001, 2002]);
+        let third = w.path("third.conf");
+        fs::write(&third, format!("[relayd]\ndata-port={}\n", url(2003)))?;
+        let config = format!("--config={}", third.display());
+        ensure!(ports_of(w, &[&config], &[])? == [1001, 2003]);
+        let variable = url(2004);
+        let variables = [("LTTNG_RELAYD_DATA_PORT", variable.as_str())];
+        ensure!(ports_of(w, &[&config], &variables)? == [1001, 2004]);
+        ensure!(ports_of(w, &[&config, "-D", &url(2005)], &variables)? == [1001, 2005]);
+        Ok(())
+    });
+}
+
+#[test]
+fn mistakes_in_a_configuration_file_are_told_and_exit_1() {
+    isolated(here!(), |w| {
+        let file = w.path("my.conf");
+        for (content, says) in [
+            (
+                "[relayd]\noutptu=/x\n",
+                "line 2, `outptu`: no such option; did you mean `output`?",
+            ),
+            ("[relayd]\n;\nverbose\n", "line 3"),
+            ("[relayd]\noutput=x\n", "absolute"),
+            ("[relayd]\nlive-port=udp://1.2.3.4:1\n", "udp"),
+        ] {
+            fs::write(&file, content)?;
+            let command = &mut relayd(&["-f", &text(&file)]);
+            run(command)?.code(1)?.says(says)?;
+        }
+        let command = &mut relayd(&["-f", "/nonexistent.conf"]);
+        run(command)?.code(1)?.says("/nonexistent.conf")?;
+        let command = &mut relayd(&[]);
+        let command = command.env("LTTNG_RELAYD_DISALLOW_CLEAR", "maybe");
+        run(command)?.code(1)?.says("LTTNG_RELAYD_DISALLOW_CLEAR")?;
+        Ok(())
+    });
+}
+
+#[test]
+fn any_ports_are_told_in_files_and_the_parent_gets_a_signal() {
+    isolated(here!(), |w| {
+        let script = format!(
+            "trap 'echo got it' USR1
+             {} -S --dynamic-port-allocation -o {} & wait
+             cat {}/relayd/control.port {}/relayd/data.port; kill $!; wait $!",
+            env!("CARGO_BIN_EXE_lttng-relayd"),
+            w.path("out").display(),
+            w.path("rundir").display(),
+            w.path("rundir").display(),
+        );
+        let mut command = Command::new("bash");
+        let command = command
+            .arg("-c")
+            .arg(script)
+            .env("LTTNG_RUNDIR", w.path("rundir"));
+        let output = run(command)?.ok()?;
+        let shown: Vec<_> = output
+            .stdout
+            .lines()
+            .filter(|line| !line.contains("lttng-relayd:"))
+            .collect();
+        ensure!(
+            shown.len() == 3 && shown[0] == "got it",
+            "{}",
+            output.stdout
+        );
+        for port in &shown[1..] {
+            ensure!(port.parse::<u16>()? > 0);
+        }
+        ensure!(!w.path("rundir/relayd/control.port").exists(), "it stays");
+        Ok(())
+    });
+}
+
+/// The keep-alive timer of the kernel runs on accepted connections, and on no others.
+#[test]
+fn keep_alive_is_set_on_accepted_connections() {
+    isolated(here!(), |w| {
+        let relay = |variables: &[(&str, &str)]| -> Result<String> {
+            let port_file = w.path("relayd.ports");
+            let _ = fs::remove_file(&port_file);
+            let mut daemon = relayd(&["-o", "/run/out", "--port-file", &text(&port_file)])
+                .envs(variables.iter().copied())
+                .spawn()?;
+            let ports = eventually("the ports", || Ok(ports(&port_file).ok()))?;
+            let _peer = TcpStream::connect(("127.0.0.1", ports[0].1))?;
+            let timers = || -> Result<Option<String>> {
+                let filter = format!("sport = :{}", ports[0].1);
+                let output =
+                    run(Command::new("ss").args(["-tnHo", "state", "established", &filter]))?;
+                Ok(Some(output.ok()?.stdout).filter(|text| !text.is_empty()))
+            };
+            let found = eventually("the connection", timers)?;
+            let found = if variables.is_empty() {
+                found
+            } else {
+                eventually("the timer", || {
+                    Ok(timers()?.filter(|text| text.contains("keepalive")))
+                })?
+            };
+            daemon.kill()?;
+            daemon.wait()?;
+            Ok(found)
+        };
+        let none = relay(&[])?;
+        ensure!(!none.contains("keepalive"), "{none}");
+        let some = relay(&[
+            ("LTTNG_RELAYD_TCP_KEEP_ALIVE", "1"),
+            ("LTTNG_RELAYD_TCP_KEEP_ALIVE_IDLE_TIME", "300"),
+            ("LTTNG_RELAYD_TCP_KEEP_ALIVE_PROBE_INTERVAL", "7"),
+            ("LTTNG_RELAYD_TCP_KEEP_ALIVE_MAX_PROBE_COUNT", "-1"),
+        ])?;
+        ensure!(
+            some.contains("keepalive,4min") || some.contains("keepalive,5min"),
+            "{some}"
+        );
         Ok(())
     });
 }

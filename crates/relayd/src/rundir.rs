@@ -1,0 +1,61 @@
+//! The directory for what exists while the daemon runs: sockets and port files.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+const SYSTEM: &str = "/var/run/lttng";
+/// Mode of the directory and of those made above it.
+const MODE: u32 = 0o755;
+
+/// `LTTNG_HOME`, else `HOME`.
+pub(crate) fn home_directory() -> Option<PathBuf> {
+    env::var_os("LTTNG_HOME")
+        .or_else(|| env::var_os("HOME"))
+        .map(PathBuf::from)
+}
+
+/// Where stock relay daemons have theirs: `$LTTNG_RUNDIR/relayd`, `/var/run/lttng/relayd` of root,
+/// `$LTTNG_HOME/.lttng/relayd` (or `$HOME/…`) of others.
+pub(crate) fn path() -> Option<PathBuf> {
+    let base = match env::var_os("LTTNG_RUNDIR") {
+        Some(given) => PathBuf::from(given),
+        None if is_root() => PathBuf::from(SYSTEM),
+        None => home_directory()?.join(".lttng"),
+    };
+    Some(base.join("relayd"))
+}
+
+/// Makes the directory; that it is there already is fine.
+pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(MODE)
+        .create(path)
+        .with_context(|| format!("cannot create the run directory {}", path.display()))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A file that goes away with the daemon.
+#[derive(Debug)]
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Writes it.
+    pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<Self> {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
