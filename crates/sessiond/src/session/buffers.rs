@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::app::SharedFd;
 use crate::lock::lock;
+use crate::session::live_trace::{After, LiveTrace, NextPacket};
 use crate::session::plan::{Attributes, PlannedChannel};
 use crate::session::registry::{Registered, RegistryError, TraceRegistry};
 
@@ -75,17 +76,6 @@ pub(crate) struct StreamBuffers {
 struct MetadataText {
     registry: TraceRegistry,
     file: std::fs::File,
-}
-
-/// Where the reading of a stream stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NextPacket {
-    /// The stream.
-    pub stream: StreamKey,
-    /// `packet_seq_num`.
-    pub number: u64,
-    /// Packets may be skipped.
-    pub overwrite: bool,
 }
 
 /// Why buffers could not be made.
@@ -158,12 +148,24 @@ impl TraceBuffers {
         read(&mut lock(&self.metadata).registry)
     }
 
-    /// The requests that give the trace to a consumer daemon, in order. `after`: where the one before
-    /// stopped, if there was one.
-    pub(crate) fn handover(
-        &self,
-        after: &dyn Fn(StreamKey) -> Option<Predecessor>,
-    ) -> Vec<(Request, Vec<SharedFd>)> {
+    /// An application has the buffers. If they are its own, the write ends of the wakeup pipes are given up:
+    /// from now on only the application has them, and its end is seen as a hang-up.
+    pub(crate) fn handed_to_writer(&self) {
+        if !self.identity.ends_with_writers {
+            return;
+        }
+        for stream in self.channels.iter().flat_map(|channel| &channel.streams) {
+            lock(&stream.wakeup_writer).take();
+        }
+    }
+}
+
+impl LiveTrace for TraceBuffers {
+    fn key(&self) -> TraceKey {
+        self.identity.key
+    }
+
+    fn handover(&self, after: &After<'_>) -> Vec<(Request, Vec<SharedFd>)> {
         let trace = self.identity.key;
         let setup = TraceSetup {
             trace,
@@ -183,8 +185,7 @@ impl TraceBuffers {
         requests
     }
 
-    /// The next packet to be read of each stream, by its number.
-    pub(crate) fn next_packets(&self) -> Vec<NextPacket> {
+    fn next_packets(&self) -> Vec<NextPacket> {
         let mut next = Vec::new();
         for channel in &self.channels {
             for stream in &channel.streams {
@@ -199,8 +200,8 @@ impl TraceBuffers {
         next
     }
 
-    /// Nobody will read these buffers any more: lets applications go that wait for space in them.
-    pub(crate) fn give_up(&self) {
+    /// Lets applications go that wait for space in the buffers.
+    fn give_up(&self) {
         for channel in &self.channels {
             for stream in &channel.streams {
                 let released =
@@ -209,17 +210,6 @@ impl TraceBuffers {
                     tracing::warn!("cannot release the writers of a buffer: {error}");
                 }
             }
-        }
-    }
-
-    /// An application has the buffers. If they are its own, the write ends of the wakeup pipes are given up:
-    /// from now on only the application has them, and its end is seen as a hang-up.
-    pub(crate) fn handed_to_writer(&self) {
-        if !self.identity.ends_with_writers {
-            return;
-        }
-        for stream in self.channels.iter().flat_map(|channel| &channel.streams) {
-            lock(&stream.wakeup_writer).take();
         }
     }
 }

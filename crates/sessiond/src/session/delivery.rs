@@ -20,14 +20,15 @@ use tracing::{info, warn};
 
 use crate::app::SharedFd;
 use crate::lock::lock;
+use crate::session::Session;
 use crate::session::consumer::{Consumer, ConsumerError, ConsumerState};
+use crate::session::live_trace::LiveTrace;
 use crate::session::output::{
     NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss, RelayPlace,
 };
 use crate::session::plan::Refusal;
 use crate::session::settle::{self, Doubt};
 use crate::session::status::{OutputStatus, SessionCounters};
-use crate::session::{Session, TraceBuffers};
 
 /// How long a consumer daemon may take to tell its counters.
 const COUNTERS_PATIENCE: Duration = Duration::from_millis(500);
@@ -55,7 +56,7 @@ pub(super) struct Delivery {
     /// There were applications: something may have to be delivered or counted.
     has_traced: bool,
     /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
-    live: BTreeMap<TraceKey, Arc<TraceBuffers>>,
+    live: BTreeMap<TraceKey, Arc<dyn LiveTrace>>,
     /// Where former consumer daemons stopped, as far as they could tell.
     predecessors: HashMap<StreamKey, Predecessor>,
     /// Totals of consumer daemons that have ended in order.
@@ -269,10 +270,10 @@ impl Session {
     }
 
     /// Gives a new trace to the consumer daemon.
-    pub(super) async fn deliver_trace(&self, trace: Arc<TraceBuffers>) {
+    pub(super) async fn deliver_trace(&self, trace: Arc<dyn LiveTrace>) {
         let mut delivery = self.delivery.lock().await;
         delivery.has_traced = true;
-        delivery.live.insert(trace.identity.key, trace.clone());
+        delivery.live.insert(trace.key(), trace.clone());
         let streams = trace
             .next_packets()
             .into_iter()

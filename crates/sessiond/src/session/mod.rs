@@ -5,6 +5,7 @@ mod collector;
 mod consumer;
 mod delivery;
 mod directory;
+mod live_trace;
 mod output;
 pub(crate) mod plan;
 mod registry;

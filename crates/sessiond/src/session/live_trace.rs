@@ -1,0 +1,37 @@
+//! What the delivery has to know of a trace, whatever domain it is of.
+
+use std::fmt::Debug;
+
+use consumer_api::{Predecessor, Request, StreamKey, TraceKey};
+
+use crate::app::SharedFd;
+
+/// Where a stream's reader before stopped, as far as it is known.
+pub(super) type After<'a> = dyn Fn(StreamKey) -> Option<Predecessor> + 'a;
+
+/// Buffers that somebody fills, and the text that describes what is in them.
+pub(super) trait LiveTrace: Debug + Send + Sync {
+    /// Its name between the daemons.
+    fn key(&self) -> TraceKey;
+
+    /// The requests that give the trace to a consumer daemon, in order. `after`: where the one before
+    /// stopped, if there was one.
+    fn handover(&self, after: &After<'_>) -> Vec<(Request, Vec<SharedFd>)>;
+
+    /// The next packet to be read of each stream that numbers its packets itself.
+    fn next_packets(&self) -> Vec<NextPacket>;
+
+    /// Nobody will read these buffers any more.
+    fn give_up(&self);
+}
+
+/// Where the reading of a stream stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NextPacket {
+    /// The stream.
+    pub stream: StreamKey,
+    /// `packet_seq_num`.
+    pub number: u64,
+    /// Packets may be skipped.
+    pub overwrite: bool,
+}
