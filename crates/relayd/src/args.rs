@@ -1,6 +1,7 @@
 //! The options, as stock `lttng-relayd` has them. The command line, the environment and the
 //! configuration files all speak in these.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
@@ -99,6 +100,28 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) port_file: Option<PathBuf>,
 
+    /// Where to ask whether the daemon is healthy, with lttng_health_query(3) [default: health-PID in the
+    /// run directory].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) health_socket: Option<PathBuf>,
+
+    /// Print what the running relay daemons of this machine do, and end.
+    #[arg(long)]
+    pub(crate) status: bool,
+
+    /// Where to ask what the daemon does [default: status-PID in the run directory].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) status_socket: Option<PathBuf>,
+
+    /// Serve metrics for Prometheus on this port, at /metrics; port 0: any free port, told in the port
+    /// file [default: no metrics].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+
+    /// Serve metrics on this address [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_address: Option<IpAddr>,
+
     /// Send SIGUSR1 to the parent process when connections are accepted.
     #[arg(short = 'S', long, num_args = 0..=1, require_equals = true,
         default_missing_value = "yes", value_parser = boolean, value_name = "BOOL")]
@@ -177,6 +200,11 @@ impl Args {
             config: self.config.or(weaker.config),
             pid_file: self.pid_file.or(weaker.pid_file),
             port_file: self.port_file.or(weaker.port_file),
+            health_socket: self.health_socket.or(weaker.health_socket),
+            status: self.status || weaker.status,
+            status_socket: self.status_socket.or(weaker.status_socket),
+            metrics_port: self.metrics_port.or(weaker.metrics_port),
+            metrics_address: self.metrics_address.or(weaker.metrics_address),
             sig_parent: self.sig_parent.or(weaker.sig_parent),
             dynamic_port_allocation: self
                 .dynamic_port_allocation

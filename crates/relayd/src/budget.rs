@@ -33,6 +33,16 @@ impl FileBudget {
         self.open.load(Ordering::Relaxed) > self.limit
     }
 
+    /// Files open at present.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many there should be at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(crate) fn count<T>(self: &Arc<Self>, file: T) -> Counted<T> {
         self.open.fetch_add(1, Ordering::Relaxed);
         Counted {

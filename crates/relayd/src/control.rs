@@ -8,6 +8,7 @@ use relay::Request;
 use relay::server::{Answer, CloseReason, ControlPeer, Step};
 
 use crate::commands::{OpenSession, create_session};
+use crate::counters::count;
 use crate::relay::Relay;
 use crate::session::Link;
 use crate::worker::{Interest, Outcome, WorkerId};
@@ -39,6 +40,7 @@ impl ControlConnection {
         Self {
             link: Link {
                 socket: Arc::new(socket),
+                address,
                 worker,
             },
             address,
@@ -137,6 +139,7 @@ impl ControlConnection {
     pub(crate) fn end(mut self, relay: &Relay) {
         let reason = self.peer.closing().cloned();
         if let Some(reason) = &reason {
+            count(&relay.register.errors.protocol);
             tracing::error!("control connection of {} closed: {reason}", self.address);
         } else if self.peer.buffered() > 0 {
             let left = self.peer.buffered();

@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use relay::server::{DataPeer, DataPiece};
 use relay::{DataPacket, StreamHandle};
 
+use crate::counters::count;
 use crate::files::DataFile;
 use crate::relay::Relay;
 use crate::session::Session;
@@ -95,6 +97,7 @@ impl DataConnection {
                 Outcome::Close
             }
             Err(error) => {
+                count(&relay.register.errors.protocol);
                 tracing::error!("data connection of {} closed: {error}", self.address);
                 Outcome::Close
             }
@@ -166,11 +169,13 @@ impl DataConnection {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
+        let begin = Instant::now();
         let written = if complete {
             write_with_padding(&current.file, bytes, current.offset, current.padding)
         } else {
             current.file.write_all_at(bytes, current.offset)
         };
+        current.stream.session.counters.write(begin.elapsed());
         current.offset += bytes.len() as u64;
         if let Err(error) = written {
             let error = current.stream.write_failed(error);

@@ -13,12 +13,16 @@ mod budget;
 mod commands;
 mod config;
 mod control;
+mod counters;
 mod data;
 mod files;
 mod group;
 mod keepalive;
+mod local;
 mod logging;
 mod output;
+mod pulse;
+mod register;
 mod relay;
 mod rundir;
 mod server;
@@ -30,6 +34,7 @@ mod url;
 mod worker;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,6 +44,7 @@ use clap::error::ErrorKind;
 
 use crate::args::Args;
 use crate::budget::{FileBudget, descriptors};
+use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
 use crate::relay::Relay;
 use crate::rundir::Temporary;
@@ -78,7 +84,7 @@ fn main() -> ExitCode {
     for warning in &found.warnings {
         tracing::warn!("{warning}");
     }
-    match Settings::new(&found.args).and_then(|settings| run(&settings)) {
+    match Settings::new(&found.args).and_then(|settings| run(&settings, found.args.status)) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -87,7 +93,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
+    if status {
+        print!("{}", local::ask_for_status(settings)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if settings.background.is_some() && !background::is_detached_process() {
         let code = background::start()?;
         if code == ExitCode::SUCCESS {
@@ -100,6 +110,17 @@ fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     settings.enter_working_directory()?;
     let listeners = Listeners::open(settings)?;
+    let sockets = Sockets::open(settings)?;
+    let addresses: Vec<_> = listeners
+        .addresses()
+        .context("cannot find out the ports")?
+        .into_iter()
+        .chain(
+            sockets
+                .metrics_address()
+                .map(|address| ("metrics", address)),
+        )
+        .collect();
     let stop = StopSignal::register().context("cannot handle signals")?;
     let limits = descriptors(settings.fd_pool_size);
     let relay = Arc::new(Relay::new(
@@ -111,7 +132,14 @@ fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     tracing::info!("writing traces below {}", relay.output.root().display());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores, &relay).context("cannot start threads")?;
-    let _files = announce(settings, &listeners)?;
+    let _files = announce(settings, &addresses)?;
+    let facts = Facts {
+        ports: addresses,
+        confinement: "none".to_owned(),
+        max_connections: limits.connections,
+    };
+    let local = LocalService::start(sockets, &relay, workers.watch(), facts);
+    let local = local.context("cannot start threads")?;
     match settings.background {
         Some(how) => background::report_ready(how == Background::CloseStreams)?,
         None => signal_parent(settings)?,
@@ -124,6 +152,7 @@ fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         limits,
         &settings.keep_alive,
     )?;
+    local.stop();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -140,8 +169,14 @@ fn signal_parent(settings: &Settings) -> anyhow::Result<()> {
 
 /// Tells the process id and the ports to programs that gave files for it, and the ports to people who
 /// cannot know them. The files go away with what is returned.
-fn announce(settings: &Settings, listeners: &Listeners) -> anyhow::Result<Vec<Temporary>> {
-    let ports = listeners.ports().context("cannot find out the ports")?;
+fn announce(
+    settings: &Settings,
+    addresses: &[(&'static str, SocketAddr)],
+) -> anyhow::Result<Vec<Temporary>> {
+    let ports: Vec<_> = addresses
+        .iter()
+        .map(|(name, address)| (*name, address.port()))
+        .collect();
     let mut files = Vec::new();
     if let Some(path) = &settings.pid_file {
         files.push(

@@ -13,6 +13,7 @@ use relay::{RelaySessionId, SessionKey, StreamHandle};
 use crate::budget::FileBudget;
 use crate::group::Group;
 use crate::output::{Output, OutputError};
+use crate::register::Register;
 use crate::session::{NewSession, Session};
 use crate::stream::SharedStream;
 
@@ -29,6 +30,7 @@ pub(crate) struct Relay {
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
     pub(crate) budget: Arc<FileBudget>,
+    pub(crate) register: Arc<Register>,
     next_session: AtomicU64,
     next_stream: AtomicU64,
     /// Looked up once per stream and data connection.
@@ -51,6 +53,7 @@ impl Relay {
             grouping,
             clear_allowed,
             budget,
+            register: Arc::new(Register::new()),
             next_session: AtomicU64::new(1),
             next_stream: AtomicU64::new(1),
             streams: RwLock::default(),
@@ -97,7 +100,7 @@ impl Relay {
             groups.retain(|_, group| group.strong_count() > 0);
         }
         drop(groups);
-        Ok(Arc::new(Session::new(self.session_id(), new, group)))
+        Ok(Session::new(self.session_id(), new, group, &self.register))
     }
 
     /// A session of an older peer.
@@ -105,8 +108,8 @@ impl Relay {
         let (chunks, member) = ChunkSet::for_old_peer();
         let output = Arc::clone(&self.output);
         let group = Arc::new(Group::new(output, chunks, ""));
-        let session = Session::new(self.session_id(), new, group);
-        (Arc::new(session), member)
+        let session = Session::new(self.session_id(), new, group, &self.register);
+        (session, member)
     }
 
     fn session_id(&self) -> RelaySessionId {
@@ -130,6 +133,12 @@ impl Relay {
     pub(crate) fn stream(&self, handle: StreamHandle) -> Option<Arc<SharedStream>> {
         let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         streams.get(&handle).cloned()
+    }
+
+    /// Streams at present.
+    pub(crate) fn stream_count(&self) -> usize {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.len()
     }
 
     pub(crate) fn forget_stream(&self, handle: StreamHandle) {

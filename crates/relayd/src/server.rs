@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::budget::Descriptors;
+use crate::counters::count;
 use crate::keepalive::KeepAlive;
 use crate::relay::Relay;
 use crate::settings::Settings;
@@ -37,11 +38,11 @@ impl Listeners {
         })
     }
 
-    /// The ports, by name.
-    pub(crate) fn ports(&self) -> io::Result<[(&'static str, u16); 2]> {
+    /// Where they listen, by name.
+    pub(crate) fn addresses(&self) -> io::Result<[(&'static str, SocketAddr); 2]> {
         Ok([
-            ("control", self.control.local_addr()?.port()),
-            ("data", self.data.local_addr()?.port()),
+            ("control", self.control.local_addr()?),
+            ("data", self.data.local_addr()?),
         ])
     }
 }
@@ -105,7 +106,7 @@ pub(crate) fn serve(
             (&listeners.control, Kind::Control),
             (&listeners.data, Kind::Data),
         ] {
-            paused |= !accept(listener, kind, &mut workers, limits, keep_alive);
+            paused |= !accept(relay, listener, kind, &mut workers, limits, keep_alive);
         }
     }
     tracing::info!("stopping");
@@ -116,6 +117,7 @@ pub(crate) fn serve(
 
 /// Accepts what is there; `false` when there are no descriptors for more.
 fn accept(
+    relay: &Relay,
     listener: &TcpListener,
     kind: Kind,
     workers: &mut Workers,
@@ -126,6 +128,7 @@ fn accept(
         match listener.accept() {
             Ok((socket, address)) => {
                 if workers.connections() >= limits.connections {
+                    count(&relay.register.errors.turned_away);
                     tracing::error!(
                         "connection of {address} refused: {} are open",
                         limits.connections
@@ -141,6 +144,7 @@ fn accept(
                 io::ErrorKind::WouldBlock => return true,
                 io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                 _ => {
+                    count(&relay.register.errors.turned_away);
                     tracing::error!("cannot accept a connection: {error}");
                     return false;
                 }

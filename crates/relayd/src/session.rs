@@ -1,12 +1,14 @@
 //! One relay session: what a control connection created and data connections write into.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use relay::{Minor, RelaySessionId};
 
+use crate::counters::{Counters, count};
 use crate::group::Group;
+use crate::register::Register;
 use crate::worker::WorkerId;
 
 /// See the module.
@@ -16,6 +18,10 @@ pub(crate) struct Session {
     /// `HOST/SESSION`, for messages.
     pub(crate) name: String,
     pub(crate) minor: Minor,
+    /// Of its control connection.
+    pub(crate) address: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    register: Arc<Register>,
     /// Indexes will come.
     pub(crate) has_indexes: bool,
     pub(crate) group: Arc<Group>,
@@ -43,15 +49,25 @@ pub(crate) struct NewSession<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) socket: Arc<TcpStream>,
+    pub(crate) address: SocketAddr,
     pub(crate) worker: WorkerId,
 }
 
 impl Session {
-    pub(crate) fn new(id: RelaySessionId, new: NewSession<'_>, group: Arc<Group>) -> Self {
-        Self {
+    /// A new one, which the register knows.
+    pub(crate) fn new(
+        id: RelaySessionId,
+        new: NewSession<'_>,
+        group: Arc<Group>,
+        register: &Arc<Register>,
+    ) -> Arc<Self> {
+        let session = Arc::new(Self {
             id,
             name: new.name,
             minor: new.minor,
+            address: new.link.address,
+            counters: Arc::default(),
+            register: Arc::clone(register),
             has_indexes: new.has_indexes,
             group,
             worker: new.link.worker,
@@ -59,13 +75,16 @@ impl Session {
             control_gone: AtomicBool::new(false),
             data_connections: AtomicUsize::new(0),
             failure: OnceLock::new(),
-        }
+        });
+        register.add(&session);
+        session
     }
 
     /// The session cannot go on: says why (once) and ends its control connection, in whatever
     /// thread that is served; its streams are aborted there.
     pub(crate) fn fail(&self, why: String) {
         if self.failure.set(why).is_ok() {
+            count(&self.register.errors.failed_sessions);
             let why = self.failure.get().map_or("", String::as_str);
             tracing::error!("session {} ({}) ends: {why}", self.id, self.name);
             if let Some(control) = self.control.upgrade() {
@@ -92,9 +111,20 @@ impl Session {
         self.data_connections.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Its control connection has ended.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.control_gone.load(Ordering::SeqCst)
+    }
+
     /// Nothing can come for it any more, as far as is known.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.control_gone.load(Ordering::SeqCst)
             && self.data_connections.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.register.remove(self.id);
     }
 }

@@ -1,5 +1,6 @@
 //! Options, resolved and checked.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -29,6 +30,12 @@ pub(crate) struct Settings {
     /// Write one file for each port into the run directory.
     pub(crate) port_files: bool,
     pub(crate) signal_parent: bool,
+    /// The group that may use the sockets below.
+    pub(crate) group: String,
+    pub(crate) health_socket: Option<PathBuf>,
+    pub(crate) status_socket: Option<PathBuf>,
+    /// Serve metrics there.
+    pub(crate) metrics: Option<SocketAddr>,
     working_directory: Option<PathBuf>,
 }
 
@@ -72,6 +79,10 @@ impl Settings {
             port_file: from_here(args.port_file.as_deref())?,
             port_files: any_port,
             signal_parent: is_on(args.sig_parent),
+            group: args.group.clone().unwrap_or_else(|| "tracing".to_owned()),
+            health_socket: from_here(args.health_socket.as_deref())?,
+            status_socket: from_here(args.status_socket.as_deref())?,
+            metrics: metrics(args)?,
             working_directory: args.working_directory.clone(),
         })
     }
@@ -87,6 +98,18 @@ impl Settings {
                 directory.display()
             )
         })
+    }
+}
+
+fn metrics(args: &Args) -> anyhow::Result<Option<SocketAddr>> {
+    let address = args.metrics_address;
+    match args.metrics_port {
+        Some(port) => {
+            let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            Ok(Some(SocketAddr::new(address, port)))
+        }
+        None if address.is_some() => bail!("--metrics-address needs --metrics-port"),
+        None => Ok(None),
     }
 }
 

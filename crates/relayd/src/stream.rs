@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use relay::server::names::RelativePath;
@@ -24,6 +25,8 @@ pub(crate) struct SharedStream {
     /// Below the trace chunk.
     pub(crate) directory: RelativePath,
     parts: Mutex<Parts>,
+    /// Since the stream began, as its last index said.
+    events_discarded: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl SharedStream {
             session,
             directory,
             parts: Mutex::new(Parts { core, files }),
+            events_discarded: AtomicU64::new(0),
         }
     }
 
@@ -71,7 +75,16 @@ impl SharedStream {
 
     /// The packet is complete.
     pub(crate) fn end_packet(&self, relay: &Relay) -> Result<()> {
-        self.update(relay, Stream::end_packet)
+        let mut arrived = None;
+        self.update(relay, |stream| {
+            arrived = stream.arriving();
+            stream.end_packet()
+        })?;
+        if let Some(packet) = arrived {
+            let len = u64::from(packet.data_size) + u64::from(packet.padding_size);
+            self.session.counters.packet(len);
+        }
+        Ok(())
     }
 
     /// The rest of the packet will not come.
@@ -80,7 +93,14 @@ impl SharedStream {
     }
 
     pub(crate) fn on_index(&self, relay: &Relay, index: PacketIndex) -> Result<()> {
-        self.update(relay, |stream| stream.on_index(index))
+        self.update(relay, |stream| stream.on_index(index))?;
+        if !index.is_beacon() {
+            // A number that falls is a mistake, or a tracer that begins again.
+            let last = self.events_discarded.swap(index.events_discarded, Relaxed);
+            let since = index.events_discarded.saturating_sub(last);
+            self.session.counters.index(since);
+        }
+        Ok(())
     }
 
     pub(crate) fn rotate(&self, relay: &Relay, position: u64, to: Option<ChunkId>) -> Result<()> {
@@ -126,6 +146,7 @@ impl SharedStream {
         write_with_padding(&file, bytes, offset, padding)
             .map_err(failed("write metadata to", &parts.files.data_path()))?;
         parts.run()?;
+        self.session.counters.metadata(len);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
+use crate::pulse::Pulse;
 use crate::relay::Relay;
 
 /// Events taken from the kernel at once.
@@ -105,6 +106,7 @@ impl Connection {
 struct Mailbox {
     wake: OwnedFd,
     newcomers: Mutex<Vec<Connection>>,
+    pulse: Pulse,
     stop: AtomicBool,
 }
 
@@ -153,6 +155,11 @@ impl Workers {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
+    /// For who wants to know how they are.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
+    }
+
     /// Gives a connection to one of them, in turn.
     pub(crate) fn assign(&mut self, kind: Kind, socket: TcpStream, address: SocketAddr) {
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
@@ -182,6 +189,22 @@ impl Workers {
     }
 }
 
+/// How the workers are, seen from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch(Arc<Shared>);
+
+impl Watch {
+    /// Connections at present.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// One pulse for each worker.
+    pub(crate) fn pulses(&self) -> impl Iterator<Item = &Pulse> {
+        self.0.mailboxes.iter().map(|mailbox| &mailbox.pulse)
+    }
+}
+
 impl Shared {
     fn mailbox(&self, worker: WorkerId) -> &Mailbox {
         // Ids are made from positions in it.
@@ -195,6 +218,7 @@ impl Mailbox {
         Ok(Self {
             wake,
             newcomers: Mutex::default(),
+            pulse: Pulse::default(),
             stop: AtomicBool::new(false),
         })
     }
@@ -260,6 +284,7 @@ impl Worker {
         let mut events = Vec::with_capacity(EVENTS);
         while !self.mailbox().stop.load(Ordering::SeqCst) {
             events.clear();
+            self.mailbox().pulse.ends();
             match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
@@ -267,6 +292,7 @@ impl Worker {
                     break;
                 }
             }
+            self.mailbox().pulse.begins();
             for event in &events {
                 match event.data.u64() {
                     WAKE => self.welcome(),

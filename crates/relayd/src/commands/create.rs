@@ -10,6 +10,7 @@ use relay::server::{Answer, ChunkMember, Stream, StreamSetup, Tracefiles, refuse
 use relay::{AddStream, CreateSession, Minor, Reply, ReturnCode, StreamHandle, TraceFormat};
 
 use super::{OpenSession, OpenStream};
+use crate::counters::count;
 use crate::files::StreamFiles;
 use crate::group::GroupError;
 use crate::output::OutputError;
@@ -66,6 +67,7 @@ pub(crate) fn create_session(
         }
         Err(error) => {
             let (host, name) = (request.hostname, request.session_name);
+            count(&relay.register.errors.refused);
             tracing::error!("session {name:?} of host {host:?} refused: {error}");
             (None, Answer::Reply(refused_session(minor)))
         }
@@ -131,6 +133,7 @@ impl OpenSession {
                     ..
                 } = request;
                 let id = self.session.id;
+                count(&relay.register.errors.refused);
                 tracing::error!(
                     "session {id}: stream {pathname:?} {channel_name:?} refused: {error}"
                 );
@@ -197,6 +200,7 @@ impl OpenSession {
             let _ = stream.abort(relay);
             return Err(error);
         }
+        self.session.counters.stream();
         self.streams.insert(
             handle,
             OpenStream {

@@ -10,7 +10,7 @@ const PREFIX: &str = "LTTNG_RELAYD_";
 /// Variables that are no options.
 const INTERNAL: [&str; 1] = [crate::background::VARIABLE];
 /// Options that mean something on the command line only; in files they are skipped, as stock does.
-const COMMAND_LINE_ONLY: [&str; 3] = ["help", "config", "version"];
+const COMMAND_LINE_ONLY: [&str; 4] = ["help", "config", "status", "version"];
 /// An option whose variable stock has named differently.
 const RENAMED: [(&str, &str); 1] = [("LTTNG_RELAYD_HEALTH", "health-socket")];
 /// How much alike names are of which one may be meant for the other.

@@ -292,6 +292,13 @@ impl Stream {
         Ok(self.data_size)
     }
 
+    /// The packet that is arriving, if it is wanted.
+    #[must_use]
+    pub fn arriving(&self) -> Option<DataPacket> {
+        let receiving = self.receiving.filter(|receiving| !receiving.dropped);
+        receiving.map(|receiving| receiving.packet)
+    }
+
     /// The packet has arrived and is written, padding included.
     ///
     /// # Errors
