@@ -47,6 +47,24 @@ codes! {
     PERMISSION_DENIED = 32,
     /// The kernel tracer is not available.
     KERNEL_UNAVAILABLE = 33,
+    /// The kernel rule is enabled already.
+    KERNEL_EVENT_EXISTS = 35,
+    /// The kernel channel exists already.
+    KERNEL_CHANNEL_EXISTS = 37,
+    /// The kernel channel could not be created, or its attributes are refused.
+    KERNEL_CHANNEL_FAILED = 38,
+    /// No kernel channel of that name.
+    KERNEL_CHANNEL_NOT_FOUND = 39,
+    /// The context could not be added to a kernel channel.
+    KERNEL_CONTEXT_FAILED = 42,
+    /// The kernel rule could not be enabled.
+    KERNEL_ENABLE_FAILED = 43,
+    /// The kernel rule could not be disabled.
+    KERNEL_DISABLE_FAILED = 44,
+    /// Tracing the kernel could not be started.
+    KERNEL_START_FAILED = 46,
+    /// The kernel's events could not be listed.
+    KERNEL_LIST_FAILED = 53,
     /// The operation needs a session that was started before.
     START_SESSION_ONCE = 50,
     /// The snapshot could not be recorded.
@@ -93,6 +111,8 @@ codes! {
     ALREADY_STARTED = 80,
     /// The session is inactive already.
     ALREADY_STOPPED = 81,
+    /// The kernel has no events of that kind.
+    KERNEL_EVENT_KIND_UNSUPPORTED = 82,
     /// Channels other than the default exist: one must be named.
     NEED_CHANNEL_NAME = 83,
     /// A file of that name exists.
@@ -137,6 +157,8 @@ codes! {
     LIVE_SESSION = 119,
     /// Sessions with buffers per process do not have the operation.
     PER_PID_SESSION = 120,
+    /// The kernel, or this tracer of it, does not have the context.
+    KERNEL_CONTEXT_UNAVAILABLE = 121,
     /// The state of applications could not be recorded again.
     REGENERATE_STATEDUMP_FAILED = 122,
     /// Only snapshot sessions have the operation.
@@ -155,6 +177,10 @@ codes! {
     NO_SESSION_OUTPUT = 135,
     /// The relay daemon has no rotation.
     ROTATION_NOT_AVAILABLE_RELAY = 136,
+    /// The place of a user space probe is wrong.
+    PROBE_LOCATION_INVALID = 138,
+    /// The SDT probe has a semaphore, which cannot be handled.
+    SDT_PROBE_SEMAPHORE = 140,
     /// The consumer daemon could not rotate.
     ROTATION_FAILED = 141,
     /// The session is such that there are no snapshots of it.

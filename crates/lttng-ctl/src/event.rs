@@ -148,6 +148,7 @@ fn rule(
         filter: filter.unwrap_or_default(),
         exclusions,
         enabled: true,
+        ..EventRule::default()
     })
 }
 
@@ -244,6 +245,7 @@ fn disable(target: Target, name: String, channel: String) -> Result<c_int, Failu
         domain: target.domain.into(),
         channel,
         name,
+        ..DisableEventRequest::default()
     })?;
     Ok(0)
 }

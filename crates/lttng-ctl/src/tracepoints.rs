@@ -69,6 +69,7 @@ fn ask(target: &Target, with_fields: bool) -> Result<Vec<Tracepoint>, Failure> {
     let answer = connect()?.list_tracepoints(ListTracepointsRequest {
         domain: target.domain.into(),
         with_fields,
+        ..ListTracepointsRequest::default()
     })?;
     Ok(answer.tracepoints)
 }

@@ -135,6 +135,7 @@ impl Batch {
             domain: self.domain.proto(),
             channel: self.channel.clone().unwrap_or_default(),
             name: name.unwrap_or_default().into(),
+            ..DisableEventRequest::default()
         };
         client.disable_event(request).await?;
         Ok(())

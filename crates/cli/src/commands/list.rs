@@ -181,6 +181,7 @@ async fn fetch_points(
     let request = ListTracepointsRequest {
         domain: domain.proto(),
         with_fields,
+        ..ListTracepointsRequest::default()
     };
     Ok(client
         .list_tracepoints(request)

@@ -215,6 +215,7 @@ mod tests {
             filter: "x > 2".into(),
             exclusions: vec!["ab".into(), "ac*".into()],
             enabled: true,
+            ..EventRule::default()
         };
         assert_eq!(
             rule_text(&rule),

@@ -771,7 +771,7 @@ pub struct Channel {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventRule {
-    /// Name or star-glob; `*` for all.
+    /// Name or star-glob; `*` for all. Of probes: the name of the event they make.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     #[prost(enumeration = "LogLevelType", tag = "2")]
@@ -788,6 +788,11 @@ pub struct EventRule {
     /// Only in answers.
     #[prost(bool, tag = "6")]
     pub enabled: bool,
+    #[prost(enumeration = "EventKind", tag = "7")]
+    pub kind: i32,
+    /// As on the command line; of probes only. Paths are absolute.
+    #[prost(string, tag = "8")]
+    pub location: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnableEventRequest {
@@ -818,6 +823,9 @@ pub struct DisableEventRequest {
     /// Name of the rules to disable; empty: all of the channel.
     #[prost(string, tag = "4")]
     pub name: ::prost::alloc::string::String,
+    /// Only rules of this kind; unspecified: of all kinds.
+    #[prost(enumeration = "EventKind", tag = "5")]
+    pub kind: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DisableEventResponse {}
@@ -842,15 +850,19 @@ pub struct ListTracepointsRequest {
     pub domain: i32,
     #[prost(bool, tag = "2")]
     pub with_fields: bool,
+    /// Kernel domain: tracepoints (also if unspecified) or system calls.
+    #[prost(enumeration = "EventKind", tag = "3")]
+    pub kind: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTracepointsResponse {
-    /// Grouped by application, in order of registration.
+    /// Grouped by application, in order of registration; those of the kernel by name.
     #[prost(message, repeated, tag = "1")]
     pub tracepoints: ::prost::alloc::vec::Vec<Tracepoint>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Tracepoint {
+    /// 0 for the kernel.
     #[prost(uint32, tag = "1")]
     pub pid: u32,
     /// Short name of the application.
@@ -1141,6 +1153,50 @@ impl LogLevelType {
             "LOG_LEVEL_TYPE_ALL" => Some(Self::All),
             "LOG_LEVEL_TYPE_RANGE" => Some(Self::Range),
             "LOG_LEVEL_TYPE_SINGLE" => Some(Self::Single),
+            _ => None,
+        }
+    }
+}
+/// What a rule of the kernel domain is about. User space has tracepoints only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EventKind {
+    /// Tracepoints; in the kernel domain, the name `*` means all tracepoints and all system calls.
+    Unspecified = 0,
+    Tracepoint = 1,
+    /// Entry and exit of system calls.
+    Syscall = 2,
+    /// A place in the kernel: `location`.
+    Probe = 3,
+    /// A place in a program: `location`.
+    UserspaceProbe = 4,
+    /// Entry and return of a function of the kernel: `location`.
+    Function = 5,
+}
+impl EventKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EVENT_KIND_UNSPECIFIED",
+            Self::Tracepoint => "EVENT_KIND_TRACEPOINT",
+            Self::Syscall => "EVENT_KIND_SYSCALL",
+            Self::Probe => "EVENT_KIND_PROBE",
+            Self::UserspaceProbe => "EVENT_KIND_USERSPACE_PROBE",
+            Self::Function => "EVENT_KIND_FUNCTION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EVENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "EVENT_KIND_TRACEPOINT" => Some(Self::Tracepoint),
+            "EVENT_KIND_SYSCALL" => Some(Self::Syscall),
+            "EVENT_KIND_PROBE" => Some(Self::Probe),
+            "EVENT_KIND_USERSPACE_PROBE" => Some(Self::UserspaceProbe),
+            "EVENT_KIND_FUNCTION" => Some(Self::Function),
             _ => None,
         }
     }
@@ -2003,7 +2059,7 @@ pub mod session_daemon_client {
                 .insert(GrpcMethod::new("lttng.control.v1.SessionDaemon", "Untrack"));
             self.inner.unary(req, path, codec).await
         }
-        /// Tracepoints of all registered applications, with their fields if asked.
+        /// Tracepoints of all registered applications, or of the kernel, with their fields if asked.
         pub async fn list_tracepoints(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTracepointsRequest>,
@@ -2269,7 +2325,7 @@ pub mod session_daemon_server {
             &self,
             request: tonic::Request<super::UntrackRequest>,
         ) -> std::result::Result<tonic::Response<super::UntrackResponse>, tonic::Status>;
-        /// Tracepoints of all registered applications, with their fields if asked.
+        /// Tracepoints of all registered applications, or of the kernel, with their fields if asked.
         async fn list_tracepoints(
             &self,
             request: tonic::Request<super::ListTracepointsRequest>,

@@ -179,5 +179,6 @@ fn rule(planned: &PlannedRule) -> v1::EventRule {
             .unwrap_or_default(),
         exclusions: rule.exclusions.clone(),
         enabled: planned.enabled,
+        ..v1::EventRule::default()
     }
 }
