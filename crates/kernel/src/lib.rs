@@ -1,0 +1,30 @@
+//! The kernel domain, without a module: what tracefs says becomes what a CTF reader wants.
+//!
+//! ```text
+//! events/SUBSYSTEM/EVENT/format --EventFormat--> EventSchema --+--> event class (metadata)
+//!                                                              +--> program ---+
+//! per_cpu/cpuN/trace_pipe_raw  ------------ pages ------------> Transcoder <---+ --> packets
+//! ```
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`format`] | reads the `format` file of an event and `events/header_page` |
+//! | [`machine`] | how the traced machine lays out numbers |
+//! | [`names`] | LTTng's names for the kernel's events and fields |
+//! | [`schema`] | the event class of an event, and how to make its records |
+//! | [`page`] | reads the records of a raw ring-buffer page |
+//! | [`transcode`] | turns pages into packets |
+//! | [`environment`] | what the metadata tells about the traced kernel |
+//!
+//! The same `format` text always gives the same event class and the same program, so that the session
+//! daemon, which writes the metadata, and the consumer daemon, which makes the packets, agree.
+
+pub mod environment;
+pub mod format;
+pub mod machine;
+pub mod names;
+pub mod page;
+mod print;
+mod program;
+pub mod schema;
+pub mod transcode;
