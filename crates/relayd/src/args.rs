@@ -132,6 +132,12 @@ pub(crate) struct Args {
         value_parser = boolean, value_name = "BOOL")]
     pub(crate) dynamic_port_allocation: Option<bool>,
 
+    /// Keep the daemon in its output directory by Landlock [default: where the kernel can; yes: do not
+    /// start otherwise].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
+        value_parser = boolean, value_name = "BOOL")]
+    pub(crate) confine: Option<bool>,
+
     /// Notice vanished peers by TCP keep-alive.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
         value_parser = boolean, value_name = "BOOL")]
@@ -209,6 +215,7 @@ impl Args {
             dynamic_port_allocation: self
                 .dynamic_port_allocation
                 .or(weaker.dynamic_port_allocation),
+            confine: self.confine.or(weaker.confine),
             tcp_keep_alive: self.tcp_keep_alive.or(weaker.tcp_keep_alive),
             tcp_keep_alive_idle_time: self
                 .tcp_keep_alive_idle_time

@@ -58,7 +58,7 @@ impl ControlConnection {
         match self.turn(relay, buffer) {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::info!("control connection of {}: {error}", self.address);
+                tracing::info!(peer = %self.address, "control connection: {error}");
                 Outcome::Close
             }
         }
@@ -140,12 +140,12 @@ impl ControlConnection {
         let reason = self.peer.closing().cloned();
         if let Some(reason) = &reason {
             count(&relay.register.errors.protocol);
-            tracing::error!("control connection of {} closed: {reason}", self.address);
+            tracing::error!(peer = %self.address, "control connection closed: {reason}");
         } else if self.peer.buffered() > 0 {
             let left = self.peer.buffered();
             tracing::error!(
-                "control connection of {} ended inside a message ({left} bytes)",
-                self.address
+                peer = %self.address,
+                "control connection ended inside a message ({left} bytes)"
             );
         }
         let in_order = reason.is_none();

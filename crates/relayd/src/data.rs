@@ -93,12 +93,12 @@ impl DataConnection {
                 Outcome::Close
             }
             Err(DataError::Socket(error)) => {
-                tracing::info!("data connection of {}: {error}", self.address);
+                tracing::info!(peer = %self.address, "data connection: {error}");
                 Outcome::Close
             }
             Err(error) => {
                 count(&relay.register.errors.protocol);
-                tracing::error!("data connection of {} closed: {error}", self.address);
+                tracing::error!(peer = %self.address, "data connection closed: {error}");
                 Outcome::Close
             }
         }
@@ -221,9 +221,10 @@ impl DataConnection {
             drop(file);
             let left = self.peer.payload_left();
             tracing::warn!(
-                "data connection of {} ended inside a packet of stream {}, {left} bytes are missing",
-                self.address,
-                stream.handle
+                peer = %self.address,
+                session = %stream.session.id,
+                stream = %stream.handle,
+                "data connection ended inside a packet, {left} bytes are missing"
             );
             if let Err(error) = stream.abort_packet(relay) {
                 stream
@@ -231,7 +232,7 @@ impl DataConnection {
                     .fail(format!("stream {}: {error}", stream.handle));
             }
         } else if !self.peer.between_packets() {
-            tracing::warn!("data connection of {} ended inside a header", self.address);
+            tracing::warn!(peer = %self.address, "data connection ended inside a header");
         }
         for session in self.sessions.drain(..) {
             session.data_connection_left();

@@ -1,11 +1,15 @@
-//! Messages on standard error, with the prefixes of LTTng tools.
+//! Messages: on standard error with the prefixes of LTTng tools, or, when that leads to the journal anyway,
+//! straight into the journal with their fields.
 
 use std::fmt;
+use std::os::fd::AsFd;
 
 use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// `verbose` is how often `-v` was given.
 pub(crate) fn init(verbose: u8) {
@@ -15,11 +19,36 @@ pub(crate) fn init(verbose: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .event_format(Prefixed)
+    let journal = is_journal()
+        .then(|| tracing_journald::layer().ok())
+        .flatten()
+        .map(|layer| {
+            layer
+                .with_syslog_identifier("lttng-relayd".to_owned())
+                // LTTNG_SESSION, LTTNG_STREAM and so on.
+                .with_field_prefix(Some("LTTNG".to_owned()))
+        });
+    let stderr = journal.is_none().then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .event_format(Prefixed)
+    });
+    tracing_subscriber::registry()
+        .with(level)
+        .with(journal)
+        .with(stderr)
         .init();
+}
+
+/// Does standard error lead to the journal? systemd names its socket there.
+fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(stat) = rustix::fs::fstat(std::io::stderr().as_fd()) else {
+        return false;
+    };
+    named == format!("{}:{}", stat.st_dev, stat.st_ino)
 }
 
 struct Prefixed;

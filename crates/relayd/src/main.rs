@@ -5,13 +5,13 @@
 //! connection per wake-up. A data connection shares nothing with others but the streams it carries,
 //! and their locks are held for decisions only, not while bytes move.
 
-#![forbid(unsafe_code)]
-
+mod activation;
 mod args;
 mod background;
 mod budget;
 mod commands;
 mod config;
+mod confine;
 mod control;
 mod counters;
 mod data;
@@ -26,6 +26,7 @@ mod register;
 mod relay;
 mod rundir;
 mod server;
+mod service_manager;
 mod session;
 mod settings;
 mod stream;
@@ -42,13 +43,16 @@ use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::activation::Inherited;
 use crate::args::Args;
 use crate::budget::{FileBudget, descriptors};
+use crate::confine::confine;
 use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
 use crate::relay::Relay;
 use crate::rundir::Temporary;
 use crate::server::{Listeners, StopSignal};
+use crate::service_manager::ServiceManager;
 use crate::settings::{Background, Settings};
 use crate::worker::Workers;
 
@@ -109,8 +113,9 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         background::detach()?;
     }
     settings.enter_working_directory()?;
-    let listeners = Listeners::open(settings)?;
-    let sockets = Sockets::open(settings)?;
+    let mut inherited = Inherited::take()?;
+    let listeners = Listeners::open(settings, &mut inherited)?;
+    let mut sockets = Sockets::open(settings)?;
     let addresses: Vec<_> = listeners
         .addresses()
         .context("cannot find out the ports")?
@@ -123,23 +128,35 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         .collect();
     let stop = StopSignal::register().context("cannot handle signals")?;
     let limits = descriptors(settings.fd_pool_size);
+    let output = Output::new(settings.output.clone());
+    if let Err(error) = output.make_root() {
+        // Perhaps it comes later, with a disk.
+        tracing::warn!("{error}");
+    }
+    let mut files = sockets.take_files();
+    files.extend(announce(settings, &addresses)?);
+    let confinement = confine(settings.confine, output.root(), &files)?;
+    tracing::info!(
+        confinement,
+        "writing traces below {}",
+        output.root().display()
+    );
     let relay = Arc::new(Relay::new(
-        Arc::new(Output::new(settings.output.clone())),
+        Arc::new(output),
         settings.grouping,
         settings.clear_allowed,
         FileBudget::new(limits.files),
     ));
-    tracing::info!("writing traces below {}", relay.output.root().display());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores, &relay).context("cannot start threads")?;
-    let _files = announce(settings, &addresses)?;
     let facts = Facts {
         ports: addresses,
-        confinement: "none".to_owned(),
+        confinement,
         max_connections: limits.connections,
     };
     let local = LocalService::start(sockets, &relay, workers.watch(), facts);
     let local = local.context("cannot start threads")?;
+    let mut manager = ServiceManager::ready(&format!("traces go to {}", settings.output.display()));
     match settings.background {
         Some(how) => background::report_ready(how == Background::CloseStreams)?,
         None => signal_parent(settings)?,
@@ -151,8 +168,10 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         workers,
         limits,
         &settings.keep_alive,
+        &mut manager,
     )?;
     local.stop();
+    drop(files);
     Ok(ExitCode::SUCCESS)
 }
 

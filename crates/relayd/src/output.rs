@@ -41,6 +41,11 @@ impl Output {
         &self.root
     }
 
+    /// Creates the output directory itself.
+    pub(crate) fn make_root(&self) -> Result<()> {
+        self.make_directory("")
+    }
+
     /// The full path of something below the output directory.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

@@ -4,6 +4,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+/// A thread that does not come round for so long is ill; as stock has it.
+pub(crate) const ILL_AFTER: Duration = Duration::from_secs(20);
+
 /// When a thread began what it is doing; told to others without a lock. One thread writes, and who reads
 /// wants to know it to the second, so no ordering is needed.
 #[derive(Debug, Default)]

@@ -186,12 +186,12 @@ impl Relay {
         drop(lingering);
         for stream in orphans {
             tracing::warn!(
-                "session {}: packets of stream {} never came",
-                stream.session.id,
-                stream.handle
+                session = %stream.session.id,
+                stream = %stream.handle,
+                "packets never came"
             );
             if let Err(error) = stream.abort(self) {
-                tracing::error!("session {}: {error}", stream.session.id);
+                tracing::error!(session = %stream.session.id, "{error}");
             }
         }
     }
@@ -206,7 +206,7 @@ impl Relay {
             // No worker is there any more to complete a packet.
             let closed = stream.abort_packet(self).and_then(|()| stream.abort(self));
             if let Err(error) = closed {
-                tracing::error!("session {}: {error}", stream.session.id);
+                tracing::error!(session = %stream.session.id, "{error}");
             }
         }
     }

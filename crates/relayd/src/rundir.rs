@@ -75,6 +75,11 @@ impl Temporary {
         Self(path.to_owned())
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Writes it.
     pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<Self> {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

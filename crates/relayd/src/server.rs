@@ -11,11 +11,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::activation::Inherited;
 use crate::budget::Descriptors;
 use crate::counters::count;
 use crate::keepalive::KeepAlive;
 use crate::relay::Relay;
+use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
+use crate::url::ListenUrl;
 use crate::worker::{Kind, Workers};
 
 /// Connections taken from one listener before the other is looked at.
@@ -31,10 +34,15 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
+    /// Those that were handed over, and the others as the settings say.
+    pub(crate) fn open(settings: &Settings, inherited: &mut Inherited) -> anyhow::Result<Self> {
+        let mut open = |role, url: &ListenUrl| match inherited.remove(role) {
+            Some(listener) => Ok(listener),
+            None => url.listen().with_context(|| format!("{role} port")),
+        };
         Ok(Self {
-            control: settings.control_port.listen().context("control port")?,
-            data: settings.data_port.listen().context("data port")?,
+            control: open("control", &settings.control_port)?,
+            data: open("data", &settings.data_port)?,
         })
     }
 
@@ -74,7 +82,9 @@ pub(crate) fn serve(
     mut workers: Workers,
     limits: Descriptors,
     keep_alive: &KeepAlive,
+    manager: &mut ServiceManager,
 ) -> anyhow::Result<()> {
+    let watch = workers.watch();
     let mut paused = false;
     loop {
         let mut ready = [
@@ -92,6 +102,7 @@ pub(crate) fn serve(
         } else {
             relay.sweep_in()
         };
+        let timeout = [timeout, manager.beat_in()].into_iter().flatten().min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -100,6 +111,7 @@ pub(crate) fn serve(
         if stop.arrived() {
             break;
         }
+        manager.beat(|| watch.are_well());
         relay.sweep(None);
         paused = false;
         for (listener, kind) in [
@@ -110,6 +122,7 @@ pub(crate) fn serve(
         }
     }
     tracing::info!("stopping");
+    ServiceManager::stopping();
     workers.stop();
     relay.close_all();
     Ok(())
@@ -130,13 +143,14 @@ fn accept(
                 if workers.connections() >= limits.connections {
                     count(&relay.register.errors.turned_away);
                     tracing::error!(
-                        "connection of {address} refused: {} are open",
+                        peer = %address,
+                        "connection refused: {} are open",
                         limits.connections
                     );
                 } else if let Err(error) = prepare(&socket, address, keep_alive) {
-                    tracing::error!("connection of {address}: {error}");
+                    tracing::error!(peer = %address, "connection: {error}");
                 } else {
-                    tracing::info!("{kind:?} connection of {address}");
+                    tracing::info!(peer = %address, "{kind:?} connection");
                     workers.assign(kind, socket, address);
                 }
             }

@@ -86,7 +86,7 @@ impl Session {
         if self.failure.set(why).is_ok() {
             count(&self.register.errors.failed_sessions);
             let why = self.failure.get().map_or("", String::as_str);
-            tracing::error!("session {} ({}) ends: {why}", self.id, self.name);
+            tracing::error!(session = %self.id, name = self.name, peer = %self.address, "session ends: {why}");
             if let Some(control) = self.control.upgrade() {
                 // Fails only when the peer has closed it already.
                 let _ = control.shutdown(std::net::Shutdown::Both);

@@ -8,6 +8,7 @@ use relay::server::layout::Grouping;
 
 use crate::args::Args;
 use crate::config::from_here;
+use crate::confine::Confine;
 use crate::keepalive::KeepAlive;
 use crate::rundir::{self, home_directory};
 use crate::url::ListenUrl;
@@ -30,6 +31,7 @@ pub(crate) struct Settings {
     /// Write one file for each port into the run directory.
     pub(crate) port_files: bool,
     pub(crate) signal_parent: bool,
+    pub(crate) confine: Confine,
     /// The group that may use the sockets below.
     pub(crate) group: String,
     pub(crate) health_socket: Option<PathBuf>,
@@ -79,6 +81,11 @@ impl Settings {
             port_file: from_here(args.port_file.as_deref())?,
             port_files: any_port,
             signal_parent: is_on(args.sig_parent),
+            confine: match args.confine {
+                None => Confine::WherePossible,
+                Some(true) => Confine::Always,
+                Some(false) => Confine::Never,
+            },
             group: args.group.clone().unwrap_or_else(|| "tracing".to_owned()),
             health_socket: from_here(args.health_socket.as_deref())?,
             status_socket: from_here(args.status_socket.as_deref())?,

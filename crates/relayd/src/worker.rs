@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
-use crate::pulse::Pulse;
+use crate::pulse::{ILL_AFTER, Pulse};
 use crate::relay::Relay;
 
 /// Events taken from the kernel at once.
@@ -199,9 +199,10 @@ impl Watch {
         self.0.connections.load(Ordering::Relaxed)
     }
 
-    /// One pulse for each worker.
-    pub(crate) fn pulses(&self) -> impl Iterator<Item = &Pulse> {
-        self.0.mailboxes.iter().map(|mailbox| &mailbox.pulse)
+    /// All come round.
+    pub(crate) fn are_well(&self) -> bool {
+        let mut mailboxes = self.0.mailboxes.iter();
+        mailboxes.all(|mailbox| mailbox.pulse.busy_for() < ILL_AFTER)
     }
 }
 

@@ -55,8 +55,12 @@ pub(crate) fn create_session(
             let session = open.session.id;
             let path = output_path.as_deref().unwrap_or("");
             tracing::info!(
-                "session {session} ({}) of minor {minor}: {path}",
-                open.session.name
+                %session,
+                name = open.session.name,
+                %minor,
+                peer = %link.address,
+                path,
+                "session created"
             );
             let reply = Reply::Session {
                 session,
@@ -68,7 +72,10 @@ pub(crate) fn create_session(
         Err(error) => {
             let (host, name) = (request.hostname, request.session_name);
             count(&relay.register.errors.refused);
-            tracing::error!("session {name:?} of host {host:?} refused: {error}");
+            tracing::error!(
+                peer = %link.address,
+                "session {name:?} of host {host:?} refused: {error}"
+            );
             (None, Answer::Reply(refused_session(minor)))
         }
     }
@@ -135,7 +142,8 @@ impl OpenSession {
                 let id = self.session.id;
                 count(&relay.register.errors.refused);
                 tracing::error!(
-                    "session {id}: stream {pathname:?} {channel_name:?} refused: {error}"
+                    session = %id,
+                    "stream {pathname:?} {channel_name:?} refused: {error}"
                 );
                 ReturnCode::UNKNOWN
             }

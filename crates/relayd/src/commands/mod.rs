@@ -122,7 +122,7 @@ impl OpenSession {
                 stream.abort(relay)
             };
             if let Err(error) = ended {
-                tracing::error!("session {}: {error}", self.session.id);
+                tracing::error!(session = %self.session.id, "{error}");
             }
             if !stream.is_closed() {
                 relay.linger(stream);
@@ -130,12 +130,12 @@ impl OpenSession {
         }
         self.session.set_control_gone();
         if let Err(error) = self.session.group.member_left(&mut self.member) {
-            tracing::error!("session {}: {error}", self.session.id);
+            tracing::error!(session = %self.session.id, "{error}");
         }
         tracing::info!(
-            "session {} ({}) is over",
-            self.session.id,
-            self.session.name
+            session = %self.session.id,
+            name = self.session.name,
+            "session is over"
         );
     }
 

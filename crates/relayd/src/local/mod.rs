@@ -78,6 +78,11 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// The files of the sockets, for somebody else to keep.
+    pub(crate) fn take_files(&mut self) -> Vec<Temporary> {
+        std::mem::take(&mut self.files)
+    }
+
     /// Where metrics are served.
     pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref()?.local_addr().ok()
@@ -122,7 +127,6 @@ fn listen(path: &Path, group: &str) -> anyhow::Result<UnixListener> {
 pub(crate) struct LocalService {
     thread: JoinHandle<()>,
     stop: UnixStream,
-    _files: Vec<Temporary>,
 }
 
 impl LocalService {
@@ -137,7 +141,7 @@ impl LocalService {
             health,
             status,
             metrics,
-            files,
+            files: _,
         } = sockets;
         let service = Service {
             listeners: [
@@ -160,7 +164,6 @@ impl LocalService {
         Ok(Self {
             thread: thread.spawn(move || service.run())?,
             stop,
-            _files: files,
         })
     }
 
@@ -194,7 +197,7 @@ struct Oracle {
 impl Oracle {
     fn answer(&self, question: Question, asked: &[u8]) -> Vec<u8> {
         match question {
-            Question::Health => health::answer(self.workers.pulses(), asked),
+            Question::Health => health::answer(self.workers.are_well(), asked),
             Question::Status => status::answer(self).into_bytes(),
             Question::Metrics => metrics::answer(self, asked),
         }

@@ -1,5 +1,7 @@
 //! A relay daemon of ours with options that a test chooses.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
