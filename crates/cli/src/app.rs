@@ -39,8 +39,8 @@ struct Globals {
     /// The session daemon to start
     #[arg(long, value_name = "PATH")]
     sessiond_path: Option<String>,
-    /// The relay daemon to start (unused yet)
-    #[arg(long, value_name = "PATH", hide = true)]
+    /// The relay daemon to start for a live session
+    #[arg(long, value_name = "PATH")]
     relayd_path: Option<String>,
     /// List the global options
     #[arg(long)]
@@ -128,6 +128,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
         group: globals.group,
         no_sessiond: globals.no_sessiond,
         sessiond_path: globals.sessiond_path,
+        relayd_path: globals.relayd_path,
     };
     finish(&context, execute(command, &context))
 }
@@ -269,10 +270,10 @@ fn finish(context: &Context, result: Result<Outcome, Exit>) -> u8 {
 
 /// What `lttng` alone prints: the commands by subject.
 fn usage() -> String {
-    const GROUPS: [(&str, &[&str]); 7] = [
+    const GROUPS: [(&str, &[&str]); 9] = [
         (
             "Recording sessions",
-            &["create", "destroy", "record", "set-session"],
+            &["clear", "create", "destroy", "record", "set-session"],
         ),
         (
             "Channels",
@@ -284,8 +285,16 @@ fn usage() -> String {
             &["enable-streaming", "disable-streaming", "session", "set"],
         ),
         ("Status", &["list", "status"]),
-        ("Control", &["start", "stop"]),
-        ("Miscellaneous", &["completion", "help", "version"]),
+        ("Control", &["regenerate", "snapshot", "start", "stop"]),
+        (
+            "Recording session rotation",
+            &["disable-rotation", "enable-rotation", "rotate"],
+        ),
+        ("Resource tracking", &["track", "untrack"]),
+        (
+            "Miscellaneous",
+            &["completion", "help", "metadata", "version", "view"],
+        ),
     ];
     let commands = commands();
     let mut out = String::from(

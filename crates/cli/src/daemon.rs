@@ -12,6 +12,7 @@ pub(crate) struct Context {
     pub(crate) group: String,
     pub(crate) no_sessiond: bool,
     pub(crate) sessiond_path: Option<String>,
+    pub(crate) relayd_path: Option<String>,
 }
 
 /// Why a call was refused.

@@ -1,7 +1,8 @@
-//! Starting a session daemon when none answers.
+//! Starting a session daemon, or a relay daemon for live sessions, when none answers.
 
 use std::env;
 use std::ffi::OsString;
+use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,7 @@ use crate::ui::Exit;
 
 /// Where upstream's packages put it.
 const INSTALLED: &str = "/usr/bin/lttng-sessiond";
+const INSTALLED_RELAY: &str = "/usr/bin/lttng-relayd";
 
 /// A connection to the daemon; starts one unless `--no-sessiond`.
 pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> {
@@ -39,6 +41,49 @@ pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> 
     }
 }
 
+/// Where the relay daemon of live sessions on this machine listens for viewers.
+const LIVE_ADDRESS: &str = "127.0.0.1:5344";
+
+/// Starts a relay daemon on this machine if none listens for viewers. It goes on when this command has ended.
+pub(crate) fn ensure_relay(context: &Context) -> Result<(), Exit> {
+    let ui = &context.ui;
+    if TcpStream::connect(LIVE_ADDRESS).is_ok() {
+        return Ok(());
+    }
+    ui.say("Spawning a relayd daemon");
+    let path = match &context.relayd_path {
+        Some(path) => path.into(),
+        None => beside("lttng-relayd").unwrap_or_else(|| INSTALLED_RELAY.into()),
+    };
+    // With `--background` the first process ends when the daemon serves.
+    let ended = Command::new(&path)
+        .arg0("lttng-relayd")
+        .args(["--background", "--live-port", "tcp://localhost:5344"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
+    match ended {
+        Ok(ended) if ended.success() => Ok(()),
+        Ok(ended) => {
+            let exit = ui.fail("No relayd found. Use --relayd-path.");
+            ui.detail(format_args!("{}: {ended}", path.display()));
+            Err(exit)
+        }
+        Err(error) => {
+            let exit = ui.fail("No relayd found. Use --relayd-path.");
+            ui.detail(format_args!("{}: {error}", path.display()));
+            Err(exit)
+        }
+    }
+}
+
+/// The program of this name beside this one.
+fn beside(name: &str) -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    let path = program.with_file_name(name);
+    path.is_file().then_some(path)
+}
+
 /// `--sessiond-path`, else `LTTNG_SESSIOND_PATH`, else the one beside this program, else the installed one.
 fn daemon_path(context: &Context) -> PathBuf {
     if let Some(path) = &context.sessiond_path {
@@ -48,11 +93,7 @@ fn daemon_path(context: &Context) -> PathBuf {
     if let Some(path) = named.filter(|path| !path.is_empty()) {
         return path.into();
     }
-    env::current_exe()
-        .ok()
-        .map(|program| program.with_file_name("lttng-sessiond"))
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| INSTALLED.into())
+    beside("lttng-sessiond").unwrap_or_else(|| INSTALLED.into())
 }
 
 /// Starts it, waits until it serves, and returns its path: with `--daemonize` the first process ends only then.

@@ -21,6 +21,7 @@
 pub mod blocking;
 mod client;
 mod code;
+mod code_text;
 mod error;
 mod path;
 mod requests;

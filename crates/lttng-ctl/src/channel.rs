@@ -220,7 +220,11 @@ unsafe fn attributes(attr: &ChannelAttributes) -> Wanted {
     // SAFETY: NULL or made by this library.
     let extended = unsafe { attr.extended.as_ref() };
     Wanted {
-        overwrite: attr.overwrite == 1,
+        overwrite: match attr.overwrite {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
         subbuf_size: attr.subbuf_size,
         subbuf_count: attr.num_subbuf,
         switch_timer_us: attr.switch_timer_interval.into(),

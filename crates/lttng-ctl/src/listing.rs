@@ -135,7 +135,7 @@ fn listed_channel(channel: &v1::Channel, tail: &mut Tail) -> Channel {
         name: fixed(&channel.name),
         enabled: channel.enabled.into(),
         attr: ChannelAttributes {
-            overwrite: given.overwrite.into(),
+            overwrite: given.overwrite().into(),
             subbuf_size: given.subbuf_size,
             num_subbuf: given.subbuf_count,
             switch_timer_interval: timer(given.switch_timer_us),

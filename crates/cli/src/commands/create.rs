@@ -5,7 +5,7 @@ use std::{env, io};
 
 use control::url::{self, UrlError};
 use control::v1::output::Kind;
-use control::v1::{CreateSessionRequest, Output, Session};
+use control::v1::{CreateSessionRequest, CreateSessionResponse, Output, Session};
 
 use crate::daemon::{Context, refuse};
 use crate::mi::Document;
@@ -15,7 +15,7 @@ use crate::ui::{Exit, Outcome, Ui, status};
 use crate::{current_session, mi};
 
 use super::network::{self, OnRelayLoss};
-use super::no_more;
+use super::{live, no_more};
 
 /// Most bytes of a session name.
 const MAX_NAME_BYTES: usize = 255;
@@ -54,9 +54,12 @@ pub(crate) struct Args {
     no_output: bool,
     #[arg(long, hide = true)]
     no_consumer: bool,
-    #[arg(long, hide = true)]
+    /// Create a snapshot session: nothing leaves the buffers but by `lttng snapshot record`
+    #[arg(long)]
     snapshot: bool,
-    #[arg(long, hide = true, num_args = 0..=1, value_name = "US")]
+    /// Create a live session, which can be read while it records: its data reach the relay daemon this often
+    /// (default 1s). Without a URL, to a relay daemon on this machine, which is started if none runs
+    #[arg(long, num_args = 0..=1, value_name = "PERIOD")]
     live: Option<Option<String>>,
     #[arg(long, hide = true, value_name = "DIR")]
     shm_path: Option<String>,
@@ -70,14 +73,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         ui.say("The option --no-consumer is obsolete. Use --no-output now.");
         return Ok(Outcome::plain(status::WARNING));
     }
-    let session = match create(args, context).await {
-        Ok(session) => session,
+    let live = live::interval(ui, args.live.as_ref())?;
+    let created = match create(args, live, context).await {
+        Ok(created) => created,
         Err(Exit(status)) => return Ok(Outcome::new(status, document(None))),
     };
-    ui.say(format_args!("Session {} created.", session.name));
-    if let Some(output) = url::describe(session.output.as_ref()) {
-        ui.say(format_args!("Traces will be output to {output}"));
-    }
+    say(ui, &created);
+    let session = created.session.unwrap_or_default();
     let mut code = status::OK;
     if let Err(error) = current_session::set(&session.name) {
         ui.warn(format_args!(
@@ -88,10 +90,48 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     Ok(Outcome::new(code, document(Some(xml::session(&session)))))
 }
 
-async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
+fn say(ui: &Ui, created: &CreateSessionResponse) {
+    let default = Session::default();
+    let session = created.session.as_ref().unwrap_or(&default);
+    let kind = match (session.snapshot, session.live_timer_us) {
+        (true, _) => "Snapshot session",
+        (false, 0) => "Session",
+        (false, _) => "Live session",
+    };
+    ui.say(format_args!("{kind} {} created.", session.name));
+    if let Some(output) = url::describe(session.output.as_ref()) {
+        ui.say(format_args!("Traces will be output to {output}"));
+    }
+    if session.live_timer_us > 0 {
+        let us = session.live_timer_us;
+        ui.say(format_args!("Live timer interval set to {us} us"));
+    }
+    if let Some(output) = &created.snapshot_output {
+        let (place, _) = url::describe_pair(output.output.as_ref());
+        ui.say(format_args!("Default snapshot output set to {place}"));
+    }
+    if session.snapshot {
+        ui.say(
+            "Every channel enabled for this session will be set to mmap output and default to \
+             overwrite mode.",
+        );
+    }
+}
+
+async fn create(
+    args: Args,
+    live: Option<u32>,
+    context: &Context,
+) -> Result<CreateSessionResponse, Exit> {
     let ui = &context.ui;
     no_more(context, &args.extra)?;
-    refuse_later_features(ui, &args)?;
+    if args.snapshot && live.is_some() {
+        return Err(ui.fail("Snapshot and live modes are mutually exclusive."));
+    }
+    if args.shm_path.is_some() {
+        ui.error("--shm-path comes with a later version of lttng-rs; nothing was created.");
+        return Err(Exit(status::UNSUPPORTED));
+    }
     check_name(ui, args.name.as_deref())?;
     let given = Destination {
         output: args.output.as_deref(),
@@ -100,17 +140,26 @@ async fn create(args: Args, context: &Context) -> Result<Session, Exit> {
         network: args.network.as_deref(),
         no_output: args.no_output,
     };
+    let mut output = destination(ui, &given)?;
+    let spawn_relay = live.is_some() && output.is_none();
+    if live.is_some() {
+        output = Some(live::output(ui, output)?);
+    }
     let request = CreateSessionRequest {
-        output: destination(ui, &given)?,
+        output,
         name: args.name.unwrap_or_default(),
         home: home(),
         count_events: false,
         relay_loss: args.on_relay_loss.value(ui)?.into(),
-        ..CreateSessionRequest::default()
+        live_timer_us: live.unwrap_or(0),
+        snapshot: args.snapshot,
     };
     let mut client = spawn::connect_or_spawn(context).await?;
+    if spawn_relay {
+        spawn::ensure_relay(context)?;
+    }
     match client.create_session(request).await {
-        Ok(answer) => Ok(answer.into_inner().session.unwrap_or_default()),
+        Ok(answer) => Ok(answer.into_inner()),
         Err(refused) => Err(refuse(ui, &refused.into())),
     }
 }
@@ -124,26 +173,6 @@ fn document(session: Option<mi::Element>) -> Document {
 pub(super) fn home() -> String {
     let home = control::home_directory().unwrap_or_default();
     home.to_string_lossy().into_owned()
-}
-
-fn refuse_later_features(ui: &Ui, args: &Args) -> Result<(), Exit> {
-    if args.snapshot && args.live.is_some() {
-        return Err(ui.fail("Snapshot and live modes are mutually exclusive."));
-    }
-    let later = [
-        (args.snapshot, "--snapshot"),
-        (args.live.is_some(), "--live"),
-        (args.shm_path.is_some(), "--shm-path"),
-    ];
-    match later.into_iter().find(|(given, _)| *given) {
-        Some((_, option)) => {
-            ui.error(format_args!(
-                "{option} comes with a later version of lttng-rs; nothing was created."
-            ));
-            Err(Exit(status::UNSUPPORTED))
-        }
-        None => Ok(()),
-    }
 }
 
 fn check_name(ui: &Ui, name: Option<&str>) -> Result<(), Exit> {

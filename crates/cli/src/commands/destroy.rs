@@ -1,13 +1,14 @@
 //! `lttng destroy`.
 
-use control::v1::{DestroySessionRequest, ListSessionsRequest, Session};
+use control::v1::rotation::State;
+use control::v1::{DestroySessionRequest, ListSessionsRequest, Rotation, Session};
 use control::{Client, ErrorCode};
 
 use crate::current_session;
 use crate::daemon::{Context, Failure};
 use crate::mi::{Document, Element};
-use crate::render::{losses, xml};
-use crate::ui::{Exit, Outcome, status};
+use crate::render::{archive, losses, xml};
+use crate::ui::{Exit, Outcome, Ui, status};
 
 use super::{no_more, waiting};
 
@@ -103,6 +104,9 @@ async fn destroy(
         ui.say("");
     }
     let answer = answer?.into_inner();
+    if let Some(rotation) = &answer.rotation {
+        say_archive(ui, name, rotation);
+    }
     ui.say(format_args!("Session {name} destroyed"));
     // `stop` has told the losses of a session that was stopped before.
     if session.active && !no_wait {
@@ -111,4 +115,18 @@ async fn destroy(
     losses::warn_of_incomplete(ui, name, answer.output_state.as_ref());
     current_session::forget(name);
     Ok(())
+}
+
+/// Tells where the last trace chunk of a session that was rotated is.
+fn say_archive(ui: &Ui, session: &str, rotation: &Rotation) {
+    match rotation.state() {
+        State::Completed => ui.say(archive::readable(session, rotation.location.as_ref())),
+        State::Error => {
+            ui.warn(format_args!(
+                "the last trace chunk of session {session} could not be archived"
+            ));
+            ui.detail(&rotation.reason);
+        }
+        State::Ongoing | State::Expired | State::Unspecified => {}
+    }
 }

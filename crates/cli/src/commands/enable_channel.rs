@@ -227,7 +227,11 @@ fn buffer_type(ui: &Ui, domain: Domain, args: &Args) -> Result<BufferType, Exit>
 /// The attributes as given, zero where a default goes; and whether splice was asked for.
 fn attributes(ui: &Ui, args: &Args) -> Result<(ChannelAttributes, bool), Exit> {
     let mut out = ChannelAttributes {
-        overwrite: args.overwrite && !args.discard,
+        overwrite: match (args.discard, args.overwrite) {
+            (true, _) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+        },
         ..ChannelAttributes::default()
     };
     if let Some(text) = &args.subbuf_size {
@@ -247,7 +251,7 @@ fn attributes(ui: &Ui, args: &Args) -> Result<(ChannelAttributes, bool), Exit> {
     if let Some(text) = &args.blocking_timeout {
         out.blocking_timeout_us = blocking_timeout(ui, text)?;
     }
-    if out.overwrite && out.blocking_timeout_us != 0 {
+    if out.overwrite() && out.blocking_timeout_us != 0 {
         return Err(ui.fail(
             "You cannot specify --overwrite and --blocking-timeout=N, where N is different than 0",
         ));

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use control::url;
+use control::v1::rotation_schedule::Kind;
 use control::v1::{
-    BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
+    BufferType, Channel, ChannelAttributes, Domain, EventRule, GetSessionResponse, LogLevelType,
+    RotationSchedule, Session,
 };
 
 use crate::log_level;
-use crate::render::output_state;
+use crate::render::{output_state, trackers};
 use crate::ui::Ui;
 
 /// `lttng list` without a name.
@@ -22,13 +24,22 @@ pub(crate) fn say_list(ui: &Ui, sessions: &[Session]) {
         let state = activity(session);
         ui.say(format_args!("  {}) {} [{state}]", index + 1, session.name));
         say_output(ui, session);
+        if session.live_timer_us > 0 {
+            let us = session.live_timer_us;
+            ui.say(format_args!("    Live timer interval: {us} us"));
+        }
         ui.say("");
     }
     ui.say("\nUse lttng list <session_name> for more details");
 }
 
 fn activity(session: &Session) -> &'static str {
-    if session.active { "active" } else { "inactive" }
+    match (session.active, session.snapshot) {
+        (true, false) => "active",
+        (false, false) => "inactive",
+        (true, true) => "active snapshot",
+        (false, true) => "inactive snapshot",
+    }
 }
 
 /// The output, and its state where there is something to tell.
@@ -71,16 +82,14 @@ pub(crate) fn say_details(
     if say_output(ui, session) {
         ui.say("");
     }
+    say_schedules(ui, &session.rotation_schedules);
+    let has_domain = !answer.channels.is_empty() || !answer.trackers.is_empty();
     if filter.domains_only {
-        let domain = if answer.channels.is_empty() {
-            "None"
-        } else {
-            "- UST global"
-        };
+        let domain = if has_domain { "- UST global" } else { "None" };
         ui.say(format_args!("Domains:\n-------------\n  {domain}"));
         return Ok(());
     }
-    if answer.channels.is_empty() {
+    if !has_domain {
         return Ok(());
     }
     if !filter.without_heading {
@@ -92,18 +101,37 @@ pub(crate) fn say_details(
             "=== Domain: User space ===\n\nBuffering scheme: {scheme}\n"
         ));
     }
-    ui.say(
-        "Tracked process attributes\n  Virtual process IDs:  all\n  Virtual user IDs:     all\n  \
-         Virtual group IDs:    all\n\nChannels:\n-------------",
-    );
+    ui.say(trackers::text(Domain::Ust, &answer.trackers));
+    if answer.channels.is_empty() && filter.channel.is_none() {
+        return Ok(());
+    }
+    ui.say("Channels:\n-------------");
     let mut shown = false;
     for channel in &answer.channels {
         if filter.channel.is_none_or(|name| name == channel.name) {
-            ui.say(channel_text(channel));
+            ui.say(channel_text(channel, session.snapshot));
             shown = true;
         }
     }
     if shown { Ok(()) } else { Err(()) }
+}
+
+/// When the session rotates by itself.
+fn say_schedules(ui: &Ui, schedules: &[RotationSchedule]) {
+    if schedules.is_empty() {
+        return;
+    }
+    ui.say("Automatic rotation schedules:");
+    for schedule in schedules {
+        match schedule.kind {
+            Some(Kind::PeriodUs(us)) => ui.say(format_args!("    timer period: {us} us")),
+            Some(Kind::SizeBytes(bytes)) => {
+                ui.say(format_args!("    size threshold: {bytes} bytes"));
+            }
+            None => {}
+        }
+    }
+    ui.say("");
 }
 
 fn enabled(yes: bool) -> &'static str {
@@ -111,18 +139,20 @@ fn enabled(yes: bool) -> &'static str {
 }
 
 /// All of a channel, with the empty line after it.
-fn channel_text(channel: &Channel) -> String {
+fn channel_text(channel: &Channel, snapshot: bool) -> String {
     let mut out = format!("- {}: [{}]\n\n", channel.name, enabled(channel.enabled));
     let default = ChannelAttributes::default();
     attributes(&mut out, channel.attributes.as_ref().unwrap_or(&default));
     let counters = channel.counters.unwrap_or_default();
     out.push_str("\n    Statistics:\n");
-    let overwrite = channel.attributes.as_ref().is_some_and(|a| a.overwrite);
+    let overwrite = channel.attributes.as_ref().is_some_and(|a| a.overwrite());
     // Upstream has one line, by the mode; the other one is there only when it has something to tell.
-    if !overwrite || counters.discarded_events > 0 {
+    if snapshot {
+        out.push_str("      None\n");
+    } else if !overwrite || counters.discarded_events > 0 {
         let _ = writeln!(out, "      Discarded events: {}", counters.discarded_events);
     }
-    if overwrite || counters.lost_packets > 0 {
+    if !snapshot && (overwrite || counters.lost_packets > 0) {
         let _ = writeln!(out, "      Lost packets:     {}", counters.lost_packets);
     }
     out.push_str("\n    Recording event rules:\n");
@@ -144,7 +174,7 @@ fn attributes(out: &mut String, attributes: &ChannelAttributes) {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<24}{value}");
     };
-    let mode = if attributes.overwrite {
+    let mode = if attributes.overwrite() {
         "overwrite"
     } else {
         "discard"
@@ -164,7 +194,7 @@ fn attributes(out: &mut String, attributes: &ChannelAttributes) {
         "      Monitor timer:",
         timer(attributes.monitor_timer_us.unwrap_or(0)),
     );
-    if !attributes.overwrite {
+    if !attributes.overwrite() {
         let blocking = match attributes.blocking_timeout_us {
             -1 => "infinite".into(),
             us => format!("{us} us"),
@@ -269,6 +299,6 @@ mod tests {
     Recording event rules:
       None
 ";
-        assert_eq!(channel_text(&channel), expected);
+        assert_eq!(channel_text(&channel, false), expected);
     }
 }

@@ -1,16 +1,17 @@
 //! Answers as elements of the machine interface.
 
 use control::url;
+use control::v1::rotation_schedule::Kind;
 use control::v1::tracepoint_field::Type;
 use control::v1::{
-    BufferType, Channel, ChannelAttributes, EventRule, GetSessionResponse, LogLevelType, Session,
-    Tracepoint,
+    BufferType, Channel, ChannelAttributes, Domain, EventRule, GetSessionResponse, LogLevelType,
+    RotationSchedule, Session, Tracepoint,
 };
 
 use crate::log_level;
 use crate::mi::Element;
-use crate::render::output_state;
 use crate::render::tracepoints::applications;
+use crate::render::{output_state, trackers};
 
 /// The monitor timer that upstream gives a channel, microseconds.
 const DEFAULT_MONITOR_TIMER_US: u64 = 1_000_000;
@@ -23,8 +24,8 @@ pub(crate) fn session(session: &Session) -> Element {
             Element::text("name", &session.name),
             Element::text("path", path),
             Element::text("enabled", session.active),
-            Element::text("snapshot_mode", 0),
-            Element::text("live_timer_interval", 0),
+            Element::text("snapshot_mode", u8::from(session.snapshot)),
+            Element::text("live_timer_interval", session.live_timer_us),
         ],
     );
     match output_state::element(session) {
@@ -55,11 +56,28 @@ pub(crate) fn details(answer: &GetSessionResponse, only: Option<&str>, channels:
             .filter(|channel| only.is_none_or(|name| name == channel.name))
             .map(full_channel);
         domain = domain
-            .with(Element::new("process_attr_trackers", []))
+            .with(trackers::elements(Domain::Ust, &answer.trackers))
             .with(Element::new("channels", channels));
     }
-    let domains = (!answer.channels.is_empty()).then_some(domain);
-    session(described).with(Element::new("domains", domains))
+    let has_domain = !answer.channels.is_empty() || !answer.trackers.is_empty();
+    let domains = has_domain.then_some(domain);
+    let element = session(described);
+    let schedules = &described.rotation_schedules;
+    let element = if schedules.is_empty() {
+        element
+    } else {
+        let schedules = schedules.iter().filter_map(schedule);
+        element.with(Element::new("rotation_schedules", schedules))
+    };
+    element.with(Element::new("domains", domains))
+}
+
+/// A rotation schedule.
+pub(crate) fn schedule(schedule: &RotationSchedule) -> Option<Element> {
+    Some(match schedule.kind? {
+        Kind::PeriodUs(us) => Element::new("periodic", [Element::text("time_us", us)]),
+        Kind::SizeBytes(bytes) => Element::new("size_threshold", [Element::text("bytes", bytes)]),
+    })
 }
 
 fn domain(buffer_type: BufferType) -> Element {
@@ -93,7 +111,7 @@ fn full_channel(channel: &Channel) -> Element {
 
 /// `losses`: discarded events and lost packets.
 pub(crate) fn channel_attributes(attributes: &ChannelAttributes, losses: [u64; 2]) -> Element {
-    let mode = if attributes.overwrite {
+    let mode = if attributes.overwrite() {
         "OVERWRITE"
     } else {
         "DISCARD"

@@ -700,9 +700,9 @@ pub struct UntrackRequest {
 pub struct UntrackResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChannelAttributes {
-    /// Unset: discard.
-    #[prost(bool, tag = "1")]
-    pub overwrite: bool,
+    /// Unset: discard, in a snapshot session overwrite. Always set in answers.
+    #[prost(bool, optional, tag = "1")]
+    pub overwrite: ::core::option::Option<bool>,
     /// Bytes; 0 = the default of the buffer type (512 KiB per user, 16 KiB per process).
     #[prost(uint64, tag = "2")]
     pub subbuf_size: u64,

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use crate::v1::{Output, RelayOutput, output::Kind};
 use crate::{DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT};
 
-pub use describe::{describe, describe_relay};
+pub use describe::{describe, describe_pair, describe_relay};
 pub use error::UrlError;
 
 /// Addresses that a protocol allows.

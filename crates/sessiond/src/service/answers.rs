@@ -149,7 +149,7 @@ fn channel(planned: &PlannedChannel, counted: &SessionCounters) -> v1::Channel {
 
 fn attributes(of: &Attributes) -> v1::ChannelAttributes {
     v1::ChannelAttributes {
-        overwrite: of.overwrite,
+        overwrite: Some(of.overwrite),
         subbuf_size: of.subbuf_size,
         subbuf_count: of.subbuf_count,
         switch_timer_us: of.switch_timer_us,

@@ -156,7 +156,7 @@ pub(super) fn attributes(
     };
     let or = |value: u64, default: u64| if value == 0 { default } else { value };
     let attributes = Attributes {
-        overwrite: given.overwrite,
+        overwrite: given.overwrite(),
         subbuf_size: or(given.subbuf_size, default_size),
         subbuf_count: or(given.subbuf_count, SUBBUF_COUNT),
         switch_timer_us: given.switch_timer_us,
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn blocking_and_overwriting_exclude_each_other() {
         let both = v1::ChannelAttributes {
-            overwrite: true,
+            overwrite: Some(true),
             blocking_timeout_us: -1,
             ..Default::default()
         };
