@@ -174,8 +174,6 @@ fn later_features_are_refused_by_name() {
     let runs = ours(
         "later",
         "lttng create a --shm-path=/tmp\n\
-         lttng create a --live=500ms\n\
-         lttng create a --snapshot\n\
          lttng enable-event -j x\n\
          lttng list -p",
     );

@@ -12,7 +12,7 @@ use super::tracking::{self, Direction};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: tracking::Args,
+    which: tracking::Which,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> {

@@ -18,30 +18,30 @@ use super::{names as listed, no_more};
 
 /// Which processes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Which {
     /// Name of the session; without it the current session
     #[arg(short, long)]
     session: Option<String>,
     #[command(flatten)]
     domain: Tracers,
     /// Process IDs; in the user space domain the virtual ones
-    #[arg(short, long, num_args = 0..=1, value_name = "PID[,PID...]")]
-    pid: Vec<Option<String>>,
+    #[arg(short, long, num_args = 0..=1, default_missing_value = "", value_name = "PID[,PID...]")]
+    pid: Vec<String>,
     /// Virtual process IDs: as the process itself sees them
-    #[arg(long, num_args = 0..=1, value_name = "VPID[,VPID...]")]
-    vpid: Vec<Option<String>>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "VPID[,VPID...]")]
+    vpid: Vec<String>,
     /// User IDs or names (kernel domain)
-    #[arg(long, num_args = 0..=1, value_name = "UID[,UID...]")]
-    uid: Vec<Option<String>>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "UID[,UID...]")]
+    uid: Vec<String>,
     /// Virtual user IDs or names
-    #[arg(long, num_args = 0..=1, value_name = "VUID[,VUID...]")]
-    vuid: Vec<Option<String>>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "VUID[,VUID...]")]
+    vuid: Vec<String>,
     /// Group IDs or names (kernel domain)
-    #[arg(long, num_args = 0..=1, value_name = "GID[,GID...]")]
-    gid: Vec<Option<String>>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "GID[,GID...]")]
+    gid: Vec<String>,
     /// Virtual group IDs or names
-    #[arg(long, num_args = 0..=1, value_name = "VGID[,VGID...]")]
-    vgid: Vec<Option<String>>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "VGID[,VGID...]")]
+    vgid: Vec<String>,
     /// All values of the attributes that are named
     #[arg(short, long)]
     all: bool,
@@ -72,7 +72,7 @@ struct Place<'a> {
 }
 
 pub(super) async fn run(
-    args: Args,
+    args: Which,
     context: &Context,
     direction: Direction,
 ) -> Result<Outcome, Exit> {
@@ -115,7 +115,7 @@ pub(super) async fn run(
 }
 
 /// What the options ask for, in upstream's order.
-fn jobs(ui: &Ui, args: &Args, domain: Domain) -> Result<Vec<Job>, Exit> {
+fn jobs(ui: &Ui, args: &Which, domain: Domain) -> Result<Vec<Job>, Exit> {
     use ProcessAttribute as Attribute;
 
     let pid = match domain {
@@ -139,7 +139,8 @@ fn jobs(ui: &Ui, args: &Args, domain: Domain) -> Result<Vec<Job>, Exit> {
                 names(attribute).inline
             )));
         }
-        let values: Vec<_> = options.iter().flatten().collect();
+        // An option without a value has an empty one.
+        let values: Vec<_> = options.iter().filter(|list| !list.is_empty()).collect();
         if args.all && !values.is_empty() {
             return Err(
                 ui.fail("The --all option cannot be used with a list of process attribute values")
