@@ -31,7 +31,7 @@ fn kind(machine: &Machine, subsystem: &str, name: &str, id: u16, fields: &str, l
     record[..2].copy_from_slice(&id.to_le_bytes());
     // What points to text: the last 8 bytes of the record.
     if fields.contains("__data_loc") {
-        let word = 8 << 16 | (len as u32 - 8);
+        let word = (8 << 16) | (len as u32 - 8);
         record[12..16].copy_from_slice(&word.to_le_bytes());
         record[len - 1] = 0;
     }
@@ -51,7 +51,7 @@ fn pages(kinds: &[&Kind], count: usize, page_size: usize) -> (Vec<Vec<u8>>, u64)
             if records.len() + record.len() + 4 > page_size - 16 {
                 break;
             }
-            let header = record.len() as u32 / 4 | 300 << 5;
+            let header = (record.len() as u32 / 4) | (300 << 5);
             records.extend_from_slice(&header.to_le_bytes());
             records.extend_from_slice(record);
             turn += 1;

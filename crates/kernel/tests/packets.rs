@@ -95,7 +95,7 @@ fn times_are_exact_however_far_apart() {
 fn pages_fill_packets_that_follow_each_other() {
     let schemas = [number(&MACHINE)];
     let mut transcoder = transcoder(&schemas);
-    assert!(transcoder.is_empty() && transcoder.len() == 0);
+    assert!(transcoder.is_empty());
     let mut stream = Vec::new();
     for packet in 0..4u64 {
         for page in 0..3u64 {
