@@ -6,6 +6,7 @@
 //! `median (least-most)`; the ratio is that of the medians, ours to stock. Each group of rows is printed when
 //! it is measured; progress goes to standard error.
 
+mod load;
 mod place;
 mod rows;
 mod table;
@@ -35,6 +36,16 @@ pub(crate) struct Settings {
     /// Sessions of the row `live-start`.
     #[arg(long, default_value_t = 64)]
     sessions: usize,
+    /// How many targets the row `fan-in` connects, one measurement each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 256, 1000, 5000])]
+    targets: Vec<usize>,
+    /// Bytes of the packets of the row `fan-in`, one measurement each.
+    #[arg(long, value_delimiter = ',', default_values_t = [4 << 10, 128 << 10, 1 << 20])]
+    packet_sizes: Vec<u32>,
+    /// Packets that each target of the row `fan-in` sends before it waits for the index of the first to be
+    /// acknowledged; stock consumer daemons: 1.
+    #[arg(long, default_value_t = 1)]
+    in_flight: u64,
     /// Only ours, or only stock: for profiling.
     #[arg(long)]
     only: Option<table::Side>,

@@ -37,9 +37,15 @@ pub(crate) enum Unit {
     /// Less is better.
     CpuSeconds,
     /// Less is better.
+    CpuMilliseconds,
+    /// Less is better.
+    CpuMicroseconds,
+    /// Less is better.
     Percent,
     /// Less is better.
     Mebibytes,
+    /// More is better.
+    MegabytesPerSecond,
     /// More is better.
     Fraction,
 }
@@ -51,8 +57,11 @@ impl fmt::Display for Unit {
             Self::Milliseconds => "ms",
             Self::CpuSecondsPerGb => "CPU-s/GB",
             Self::CpuSeconds => "CPU-s",
+            Self::CpuMilliseconds => "CPU-ms",
+            Self::CpuMicroseconds => "CPU-us",
             Self::Percent => "%",
             Self::Mebibytes => "MiB",
+            Self::MegabytesPerSecond => "MB/s (more is better)",
             Self::Fraction => "(more is better)",
         })
     }

@@ -4,6 +4,7 @@ mod applications;
 mod blocking;
 mod commands;
 mod discard;
+mod fan_in;
 mod live_start;
 
 use anyhow::Result;
@@ -27,16 +28,19 @@ pub(crate) enum Row {
     Idle,
     /// First events of many streaming sessions started together.
     LiveStart,
+    /// Many synthetic targets at one relay daemon.
+    FanIn,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Blocking,
         Self::Discard,
         Self::Commands,
         Self::Apps,
         Self::Idle,
         Self::LiveStart,
+        Self::FanIn,
     ];
 
     /// Measures the row, stock and ours in turn.
@@ -48,6 +52,7 @@ impl Row {
             Self::Apps => applications::measure,
             Self::Idle => applications::measure_idle,
             Self::LiveStart => live_start::measure,
+            Self::FanIn => fan_in::measure,
         };
         for _ in 0..settings.iterations {
             for side in Side::BOTH {
