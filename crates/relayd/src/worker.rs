@@ -123,7 +123,9 @@ struct Shared {
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    next: usize,
+    /// The next one for each kind: both come in turn, and what a session costs lies with the worker of
+    /// its control connection.
+    next: [usize; 2],
 }
 
 impl Workers {
@@ -146,7 +148,7 @@ impl Workers {
         Ok(Self {
             shared,
             threads,
-            next: 0,
+            next: [0; 2],
         })
     }
 
@@ -163,8 +165,9 @@ impl Workers {
     /// Gives a connection to one of them, in turn.
     pub(crate) fn assign(&mut self, kind: Kind, socket: TcpStream, address: SocketAddr) {
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        let worker = WorkerId(self.next);
-        self.next = (self.next + 1) % self.shared.mailboxes.len();
+        let next = &mut self.next[kind as usize];
+        let worker = WorkerId(*next);
+        *next = (*next + 1) % self.shared.mailboxes.len();
         let relay = &self.shared.relay;
         self.shared.mailbox(worker).deliver(match kind {
             Kind::Control => {
