@@ -1,84 +1,28 @@
-//! How many descriptors there may be. Sockets cannot be closed and opened again, files can: streams
-//! give theirs up after each packet while more are open than the budget says.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! How many descriptors there may be.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Counts open trace files against a limit.
-#[derive(Debug)]
-pub(crate) struct FileBudget {
-    open: AtomicUsize,
-    limit: usize,
-}
-
-/// One open file, counted.
-#[derive(Debug)]
-pub(crate) struct Counted<T> {
-    file: T,
-    budget: Arc<FileBudget>,
-}
-
-impl FileBudget {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            open: AtomicUsize::new(0),
-            limit,
-        })
-    }
-
-    /// More are open than there should be. Only a hint, so no ordering is needed.
-    pub(crate) fn is_exceeded(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > self.limit
-    }
-
-    /// Files open at present.
-    pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    /// How many there should be at most.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    pub(crate) fn count<T>(self: &Arc<Self>, file: T) -> Counted<T> {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Counted {
-            file,
-            budget: Arc::clone(self),
-        }
-    }
-}
-
-impl<T> Drop for Counted<T> {
-    fn drop(&mut self) {
-        self.budget.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl<T> std::ops::Deref for Counted<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.file
-    }
-}
 
 /// Descriptors for everything else: listeners, epoll, logs.
 const RESERVED: usize = 64;
 
-/// Trace files kept open at once, even where the system allows more: an open file costs memory.
-const MAX_FILES: usize = 1 << 16;
-
 /// How the descriptors are shared out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptors {
-    /// Connections at once.
+    /// Sockets and trace files at once.
+    pub(crate) usable: usize,
+    /// Sockets at once; what they do not use goes to trace files.
     pub(crate) connections: usize,
-    /// Trace files at once, more or less.
-    pub(crate) files: usize,
+}
+
+impl Descriptors {
+    pub(crate) fn new(usable: usize) -> Self {
+        // Trace files can be closed and opened again: a few places are enough to go on.
+        let least_files = (usable / 16).max(8);
+        Self {
+            usable,
+            connections: usable.saturating_sub(least_files),
+        }
+    }
 }
 
 /// Raises the limit of descriptors as far as it goes, and shares them out. `pool_size` is
@@ -107,10 +51,7 @@ pub(crate) fn descriptors(pool_size: Option<usize>) -> Descriptors {
     let usable = pool_size
         .map_or(limit, |size| size.min(limit))
         .saturating_sub(RESERVED);
-    Descriptors {
-        connections: (usable / 2).max(16),
-        files: (usable / 2).clamp(16, MAX_FILES),
-    }
+    Descriptors::new(usable)
 }
 
 /// The most descriptors any process may have.

@@ -49,7 +49,7 @@ impl ControlConnection {
         }
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Arc<TcpStream> {
         &self.link.socket
     }
 

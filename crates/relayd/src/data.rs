@@ -12,6 +12,7 @@ use relay::{DataPacket, StreamHandle};
 
 use crate::counters::count;
 use crate::files::DataFile;
+use crate::pool::OpenFile;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::stream::{SharedStream, SharedStreamError, write_with_padding};
@@ -25,7 +26,7 @@ const FIRST_PURGE: usize = 64;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct DataConnection {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     address: SocketAddr,
     worker: WorkerId,
     peer: DataPeer,
@@ -42,6 +43,8 @@ pub(crate) struct DataConnection {
 struct Current {
     stream: Arc<SharedStream>,
     file: DataFile,
+    /// The same, open; only during a turn, so that no target keeps a descriptor.
+    open: Option<OpenFile>,
     offset: u64,
     padding: u32,
 }
@@ -64,7 +67,7 @@ enum DataError {
 impl DataConnection {
     pub(crate) fn new(socket: TcpStream, address: SocketAddr, worker: WorkerId) -> Self {
         Self {
-            socket,
+            socket: Arc::new(socket),
             address,
             worker,
             peer: DataPeer::default(),
@@ -75,13 +78,17 @@ impl DataConnection {
         }
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Arc<TcpStream> {
         &self.socket
     }
 
     /// Reads and stores. `buffer` is scratch.
     pub(crate) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
-        match self.turn(relay, buffer) {
+        let outcome = self.turn(relay, buffer);
+        if let Some(current) = &mut self.current {
+            current.open = None;
+        }
+        match outcome {
             Ok(outcome) => outcome,
             Err(DataError::Stream {
                 session,
@@ -106,7 +113,7 @@ impl DataConnection {
 
     fn turn(&mut self, relay: &Relay, buffer: &mut [u8]) -> Result<Outcome, DataError> {
         for _ in 0..READS_PER_TURN {
-            match self.socket.read(buffer) {
+            match (&*self.socket).read(buffer) {
                 Ok(0) => return Ok(Outcome::Close),
                 Ok(len) => {
                     self.on_bytes(relay, &buffer[..len])?;
@@ -155,6 +162,7 @@ impl DataConnection {
         self.current = Some(Current {
             stream,
             file,
+            open: None,
             offset,
             padding: packet.padding_size,
         });
@@ -169,11 +177,18 @@ impl DataConnection {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
+        let file = match &current.open {
+            Some(file) => file,
+            None => {
+                let opened = current.stream.open(&current.file);
+                current.open.insert(opened.map_err(about(&current.stream))?)
+            }
+        };
         let begin = Instant::now();
         let written = if complete {
-            write_with_padding(&current.file, bytes, current.offset, current.padding)
+            write_with_padding(file, bytes, current.offset, current.padding)
         } else {
-            current.file.write_all_at(bytes, current.offset)
+            file.write_all_at(bytes, current.offset)
         };
         current.stream.session.counters.write(begin.elapsed());
         current.offset += bytes.len() as u64;
@@ -181,8 +196,7 @@ impl DataConnection {
             let error = current.stream.write_failed(error);
             return Err(about(&current.stream)(error));
         }
-        if complete && let Some(Current { stream, file, .. }) = self.current.take() {
-            drop(file);
+        if complete && let Some(Current { stream, .. }) = self.current.take() {
             stream.end_packet(relay).map_err(about(&stream))?;
         }
         Ok(())
@@ -217,8 +231,7 @@ impl DataConnection {
 
     /// The connection is over.
     pub(crate) fn end(mut self, relay: &Relay) {
-        if let Some(Current { stream, file, .. }) = self.current.take() {
-            drop(file);
+        if let Some(Current { stream, .. }) = self.current.take() {
             let left = self.peer.payload_left();
             tracing::warn!(
                 peer = %self.address,

@@ -13,39 +13,43 @@ use relay::server::{FileKey, Stream, StreamEffect, Tracefiles};
 use rustix::fs::copy_file_range;
 use rustix::io::Errno;
 
-use crate::budget::{Counted, FileBudget};
 use crate::group::Group;
 use crate::output::{Output, Result, failed};
+use crate::pool::{FilePool, OpenFile, Place};
 
-/// An open data file; who writes into it keeps it for as long as that takes.
-pub(crate) type DataFile = Arc<Counted<File>>;
+/// A data file, open or not: [`StreamFiles::open`].
+#[derive(Clone, Debug)]
+pub(crate) struct DataFile {
+    key: FileKey,
+    place: Arc<Place>,
+}
+
+impl DataFile {
+    /// The file, if it is open.
+    pub(crate) fn get(&self) -> Option<OpenFile> {
+        self.place.get()
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct StreamFiles {
     group: Arc<Group>,
-    budget: Arc<FileBudget>,
+    pool: Arc<FilePool>,
     /// Directory below the trace chunk.
     directory: RelativePath,
     name: Component,
     tracefiles: Tracefiles,
     index_version: IndexVersion,
-    data: Option<Current>,
+    data: Option<DataFile>,
     index: Option<CurrentIndex>,
-}
-
-/// The current data file; its descriptor may have been given up.
-#[derive(Debug)]
-struct Current {
-    key: FileKey,
-    file: Option<DataFile>,
 }
 
 /// The current index file: where its next record goes, and what is not written yet.
 #[derive(Debug)]
 struct CurrentIndex {
     key: FileKey,
-    file: Option<Counted<File>>,
+    place: Arc<Place>,
     size: u64,
     unwritten: Vec<u8>,
 }
@@ -60,7 +64,7 @@ pub(crate) struct Ran {
 impl StreamFiles {
     pub(crate) fn new(
         group: Arc<Group>,
-        budget: Arc<FileBudget>,
+        pool: Arc<FilePool>,
         directory: RelativePath,
         name: Component,
         tracefiles: Tracefiles,
@@ -68,7 +72,7 @@ impl StreamFiles {
     ) -> Self {
         Self {
             group,
-            budget,
+            pool,
             directory,
             name,
             tracefiles,
@@ -96,29 +100,24 @@ impl StreamFiles {
         }
         result?;
         self.write_index()?;
-        if self.budget.is_exceeded() {
-            self.give_up_descriptors();
-        }
         Ok(ran)
     }
 
-    /// The current data file, opened again if it was given up.
-    pub(crate) fn data_file(&mut self) -> Result<DataFile> {
-        let Some(Current { key, file }) = &self.data else {
-            return Err(failed("write to", self.directory.as_str().as_ref())(
-                NotFound.into(),
-            ));
-        };
-        if let Some(file) = file {
-            return Ok(Arc::clone(file));
-        }
-        let key = *key;
-        let file = Arc::new(self.budget.count(self.open_data_file(key)?));
-        self.data = Some(Current {
-            key,
-            file: Some(Arc::clone(&file)),
-        });
-        Ok(file)
+    /// The current data file.
+    pub(crate) fn data_file(&self) -> Result<&DataFile> {
+        self.data
+            .as_ref()
+            .ok_or_else(|| failed("write to", self.directory.as_str().as_ref())(NotFound.into()))
+    }
+
+    /// Opens a data file of this stream, if it is not open.
+    pub(crate) fn open(&self, file: &DataFile) -> Result<OpenFile> {
+        file.place.get_or(|| self.open_data_file(file.key))
+    }
+
+    /// The current data file, open.
+    pub(crate) fn open_current(&self) -> Result<OpenFile> {
+        self.open(self.data_file()?)
     }
 
     /// What to call the current data file in messages.
@@ -143,8 +142,8 @@ impl StreamFiles {
                 len,
                 to_offset,
             } => {
-                let source = self.open_data_file(from)?;
-                let target = self.data_file()?;
+                let source = self.pool.open(|| self.open_data_file(from))?;
+                let target = self.open_current()?;
                 copy(&source, from_offset, &target, to_offset, len)
                     .map_err(failed("copy packets to", &self.data_path()))?;
             }
@@ -160,35 +159,25 @@ impl StreamFiles {
         Ok(())
     }
 
-    fn give_up_descriptors(&mut self) {
-        if let Some(data) = &mut self.data {
-            data.file = None;
-        }
-        if let Some(index) = &mut self.index {
-            index.file = None;
-        }
-    }
-
     fn create_data_file(&mut self, key: FileKey) -> Result<()> {
         self.data = None;
         let name = self.data_name(key);
         let directory = self.directory.as_str();
-        let file = self
-            .group
-            .with_directory(key.chunk, directory, |output, path| {
-                create_below(output, &path, &name)
-            })?;
-        self.data = Some(Current {
-            key,
-            file: Some(Arc::new(self.budget.count(file))),
-        });
+        let place = self.pool.place();
+        place.get_or(|| {
+            self.group
+                .with_directory(key.chunk, directory, |output, path| {
+                    create_below(output, &path, &name)
+                })
+        })?;
+        self.data = Some(DataFile { key, place });
         Ok(())
     }
 
     fn cut_data_file(&mut self, key: FileKey, size: u64) -> Result<()> {
         let file = match &self.data {
-            Some(current) if current.key == key => self.data_file()?,
-            _ => Arc::new(self.budget.count(self.open_data_file(key)?)),
+            Some(current) if current.key == key => self.open(current)?,
+            _ => self.pool.open(|| self.open_data_file(key))?,
         };
         file.set_len(size)
             .map_err(failed("cut", &self.path_of(key)))
@@ -198,14 +187,16 @@ impl StreamFiles {
         self.write_index()?;
         self.index = None;
         let name = self.index_name(key);
-        let file =
+        let place = self.pool.place();
+        place.get_or(|| {
             self.group
                 .with_directory(key.chunk, &self.index_directory(), |output, path| {
                     create_below(output, &path, &name)
-                })?;
+                })
+        })?;
         self.index = Some(CurrentIndex {
             key,
-            file: Some(self.budget.count(file)),
+            place,
             size: 0,
             unwritten: encode_header(self.index_version).to_vec(),
         });
@@ -220,35 +211,39 @@ impl StreamFiles {
 
     /// Writes what belongs into the current index file, in one piece.
     fn write_index(&mut self) -> Result<()> {
-        let directory = self.index_directory();
-        let (group, budget) = (Arc::clone(&self.group), Arc::clone(&self.budget));
-        let Some(key) = self.index.as_ref().map(|index| index.key) else {
-            return Ok(());
-        };
-        let name = self.index_name(key);
-        let Some(index) = &mut self.index else {
+        let Some(index) = &self.index else {
             return Ok(());
         };
         if index.unwritten.is_empty() {
             return Ok(());
         }
-        if index.file.is_none() {
-            let file = group.with_directory(key.chunk, &directory, |output, path| {
-                output.open_file(&output.path(&path).join(&name))
-            })?;
-            index.file = Some(budget.count(file));
-        }
-        if let Some(file) = &index.file
-            && let Err(error) = file.write_all_at(&index.unwritten, index.size)
-        {
+        let file = match index.place.get() {
+            Some(file) => file,
+            None => index.place.get_or(|| self.open_index_file(index.key))?,
+        };
+        let Some(index) = &mut self.index else {
+            return Ok(());
+        };
+        if let Err(error) = file.write_all_at(&index.unwritten, index.size) {
             // Half a record would make the whole index unreadable.
             let _ = file.set_len(index.size);
             index.unwritten.clear();
-            return Err(failed("write to index", directory.as_ref())(error));
+            return Err(failed("write to index", self.directory.as_str().as_ref())(
+                error,
+            ));
         }
         index.size += index.unwritten.len() as u64;
         index.unwritten.clear();
         Ok(())
+    }
+
+    /// Opens an index file of the stream that exists.
+    fn open_index_file(&self, key: FileKey) -> Result<File> {
+        let name = self.index_name(key);
+        self.group
+            .with_directory(key.chunk, &self.index_directory(), |output, path| {
+                output.open_file(&output.path(&path).join(&name))
+            })
     }
 
     fn in_chunk<T>(

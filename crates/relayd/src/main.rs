@@ -2,7 +2,7 @@
 //!
 //! The protocol is in crate `relay`; here are the sockets, threads and files. The main thread accepts
 //! connections and gives each to one of the workers, one per core. A worker serves every ready
-//! connection per wake-up. A data connection shares nothing with others but the streams it carries,
+//! connection per wake-up; while its thread waits for a disk, another thread serves in its place. A data connection shares nothing with others but the streams it carries,
 //! and their locks are held for decisions only, not while bytes move.
 
 mod activation;
@@ -21,6 +21,7 @@ mod keepalive;
 mod local;
 mod logging;
 mod output;
+mod pool;
 mod pulse;
 mod register;
 mod relay;
@@ -45,10 +46,11 @@ use clap::error::ErrorKind;
 
 use crate::activation::Inherited;
 use crate::args::Args;
-use crate::budget::{FileBudget, descriptors};
+use crate::budget::descriptors;
 use crate::confine::confine;
 use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
+use crate::pool::FilePool;
 use crate::relay::Relay;
 use crate::rundir::Temporary;
 use crate::server::{Listeners, StopSignal};
@@ -145,7 +147,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         Arc::new(output),
         settings.grouping,
         settings.clear_allowed,
-        FileBudget::new(limits.files),
+        FilePool::new(limits),
     ));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores, &relay).context("cannot start threads")?;
@@ -166,7 +168,6 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         &listeners,
         &stop,
         workers,
-        limits,
         &settings.keep_alive,
         &mut manager,
     )?;

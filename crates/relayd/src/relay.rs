@@ -10,9 +10,9 @@ use relay::server::names::RelativePath;
 use relay::server::{ChunkMember, ChunkSet};
 use relay::{RelaySessionId, SessionKey, StreamHandle};
 
-use crate::budget::FileBudget;
 use crate::group::Group;
 use crate::output::{Output, OutputError};
+use crate::pool::FilePool;
 use crate::register::Register;
 use crate::session::{NewSession, Session};
 use crate::stream::SharedStream;
@@ -23,19 +23,23 @@ pub(crate) const MAX_STREAMS: usize = 1 << 20;
 /// connection is known to carry it.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Sessions with the same key and directory are in the same trace chunks.
+type GroupKey = (SessionKey, String);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) output: Arc<Output>,
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
-    pub(crate) budget: Arc<FileBudget>,
+    pub(crate) pool: Arc<FilePool>,
     pub(crate) register: Arc<Register>,
     next_session: AtomicU64,
     next_stream: AtomicU64,
     /// Looked up once per stream and data connection.
     streams: RwLock<HashMap<StreamHandle, Arc<SharedStream>>>,
-    groups: Mutex<HashMap<(SessionKey, String), Weak<Group>>>,
+    /// Each has a lock of its own, held while its directory is made: that may take long.
+    groups: Mutex<HashMap<GroupKey, Arc<Mutex<Weak<Group>>>>>,
     /// Streams whose control connection is gone and that wait for packets.
     lingering: Mutex<Vec<(Instant, Arc<SharedStream>)>>,
     lingering_count: AtomicUsize,
@@ -46,13 +50,13 @@ impl Relay {
         output: Arc<Output>,
         grouping: Grouping,
         clear_allowed: bool,
-        budget: Arc<FileBudget>,
+        pool: Arc<FilePool>,
     ) -> Self {
         Self {
             output,
             grouping,
             clear_allowed,
-            budget,
+            pool,
             register: Arc::new(Register::new()),
             next_session: AtomicU64::new(1),
             next_stream: AtomicU64::new(1),
@@ -73,10 +77,8 @@ impl Relay {
         directory: &RelativePath,
         fresh: bool,
     ) -> Result<Arc<Session>, OutputError> {
-        let mut groups = lock(&self.groups);
-        let slot = groups
-            .entry((key, directory.as_str().to_owned()))
-            .or_default();
+        let slot = self.group_slot((key, directory.as_str().to_owned()));
+        let mut slot = lock(&slot);
         let group = match slot.upgrade() {
             Some(group) => group,
             None => {
@@ -96,11 +98,17 @@ impl Relay {
                 group
             }
         };
-        if groups.len().is_power_of_two() {
-            groups.retain(|_, group| group.strong_count() > 0);
-        }
-        drop(groups);
+        drop(slot);
         Ok(Session::new(self.session_id(), new, group, &self.register))
+    }
+
+    fn group_slot(&self, key: GroupKey) -> Arc<Mutex<Weak<Group>>> {
+        let mut groups = lock(&self.groups);
+        if groups.len().is_power_of_two() {
+            // Who has a slot in hand may be about to fill it.
+            groups.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
+        }
+        Arc::clone(groups.entry(key).or_default())
     }
 
     /// A session of an older peer.

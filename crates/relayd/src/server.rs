@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +12,6 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::activation::Inherited;
-use crate::budget::Descriptors;
 use crate::counters::count;
 use crate::keepalive::KeepAlive;
 use crate::relay::Relay;
@@ -25,6 +24,8 @@ use crate::worker::{Kind, Workers};
 const ACCEPTS_PER_TURN: usize = 64;
 /// How long nothing is accepted when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How long the end of the daemon waits for the files of streams.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The listening sockets.
 #[derive(Debug)]
@@ -80,7 +81,6 @@ pub(crate) fn serve(
     listeners: &Listeners,
     stop: &StopSignal,
     mut workers: Workers,
-    limits: Descriptors,
     keep_alive: &KeepAlive,
     manager: &mut ServiceManager,
 ) -> anyhow::Result<()> {
@@ -111,21 +111,36 @@ pub(crate) fn serve(
         if stop.arrived() {
             break;
         }
+        if relay.sweep_in().is_some() {
+            workers.sweep();
+        }
         manager.beat(|| watch.are_well());
-        relay.sweep(None);
         paused = false;
         for (listener, kind) in [
             (&listeners.control, Kind::Control),
             (&listeners.data, Kind::Data),
         ] {
-            paused |= !accept(relay, listener, kind, &mut workers, limits, keep_alive);
+            paused |= !accept(relay, listener, kind, &mut workers, keep_alive);
         }
     }
     tracing::info!("stopping");
     ServiceManager::stopping();
     workers.stop();
-    relay.close_all();
+    close_all(relay);
     Ok(())
+}
+
+/// Closes all streams, but does not wait for a disk that is stuck.
+fn close_all(relay: &Arc<Relay>) {
+    let (done, wait) = mpsc::channel();
+    let of_thread = Arc::clone(relay);
+    std::thread::spawn(move || {
+        of_thread.close_all();
+        let _ = done.send(());
+    });
+    if wait.recv_timeout(CLOSE_PATIENCE).is_err() {
+        tracing::error!("some streams could not be closed within {CLOSE_PATIENCE:?}");
+    }
 }
 
 /// Accepts what is there; `false` when there are no descriptors for more.
@@ -134,20 +149,22 @@ fn accept(
     listener: &TcpListener,
     kind: Kind,
     workers: &mut Workers,
-    limits: Descriptors,
     keep_alive: &KeepAlive,
 ) -> bool {
+    let pool = &relay.pool;
     for _ in 0..ACCEPTS_PER_TURN {
         match listener.accept() {
             Ok((socket, address)) => {
-                if workers.connections() >= limits.connections {
+                if !pool.admit_socket() {
                     count(&relay.register.errors.turned_away);
                     tracing::error!(
                         peer = %address,
-                        "connection refused: {} are open",
-                        limits.connections
+                        "connection refused: {} are open, and the limit of descriptors leaves no room \
+                         for more",
+                        pool.sockets()
                     );
                 } else if let Err(error) = prepare(&socket, address, keep_alive) {
+                    pool.socket_left();
                     tracing::error!(peer = %address, "connection: {error}");
                 } else {
                     tracing::info!(peer = %address, "{kind:?} connection");

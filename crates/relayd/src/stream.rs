@@ -13,6 +13,7 @@ use rustix::io::{Errno, pwritev};
 
 use crate::files::{DataFile, Ran, StreamFiles};
 use crate::output::{OutputError, failed};
+use crate::pool::OpenFile;
 use crate::relay::Relay;
 use crate::session::Session;
 
@@ -70,7 +71,15 @@ impl SharedStream {
         let mut parts = self.lock();
         let offset = parts.core.begin_packet(packet)?;
         parts.run()?;
-        Ok((parts.files.data_file()?, offset))
+        Ok((parts.files.data_file()?.clone(), offset))
+    }
+
+    /// Opens a file of [`SharedStream::begin_packet`], if it is not open.
+    pub(crate) fn open(&self, file: &DataFile) -> Result<OpenFile> {
+        match file.get() {
+            Some(file) => Ok(file),
+            None => Ok(self.lock().files.open(file)?),
+        }
     }
 
     /// The packet is complete.
@@ -142,7 +151,7 @@ impl SharedStream {
         let len = bytes.len() as u64 + u64::from(padding);
         let offset = parts.core.append_metadata(len)?;
         parts.run()?;
-        let file = parts.files.data_file()?;
+        let file = parts.files.open_current()?;
         write_with_padding(&file, bytes, offset, padding)
             .map_err(failed("write metadata to", &parts.files.data_path()))?;
         parts.run()?;

@@ -1,31 +1,37 @@
-//! A worker thread: an epoll set and the connections in it. Each wake-up serves every ready one.
+//! Worker threads. A worker is an epoll set and the connections in it; a session's connections are all with
+//! one worker. One thread serves a worker, unless that is stuck: see [`sentinel`].
 
-use std::collections::HashMap;
+mod connection;
+mod mailbox;
+mod sentinel;
+mod set;
+mod thread;
+
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Errno;
+use rustix::event::PollFlags;
+use rustix::event::epoll::EventFlags;
 
+use self::connection::Connection;
+use self::sentinel::Bell;
+use self::set::Shift;
+use self::thread::Worker;
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
-use crate::pulse::{ILL_AFTER, Pulse};
+use crate::pulse::ILL_AFTER;
 use crate::relay::Relay;
 
-/// Events taken from the kernel at once.
-const EVENTS: usize = 512;
-/// The scratch buffer for reads, one per worker. Measured with packets of 1 MiB and 128 KiB, loopback to
-/// tmpfs, 2 cores, CPU seconds of this daemon per GB: 32 KiB 0.9 and 1.05, 64 KiB 0.9 and 1.1, 256 KiB
-/// 0.84 and 0.9, 512 KiB 0.75 and 0.85, 1 MiB 0.74 and 0.84. Splicing through a pipe: 0.7 and 0.85,
-/// within the noise, so the plain copy stays.
-const READ_BUFFER: usize = 512 * 1024;
-/// The token of the eventfd; connections count from 1.
+/// The token of the mailbox; connections count from 1.
 const WAKE: u64 = 0;
+/// Threads at once, those that are stuck included. More sessions that wait for their disks at the same
+/// time delay others.
+const MOST_THREADS: usize = 128;
+/// How long the end of the daemon waits for threads that are stuck.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a connection wants after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,14 @@ impl Interest {
             Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
         }
     }
+
+    fn poll_flags(self) -> PollFlags {
+        match self {
+            Self::Read => PollFlags::IN,
+            Self::Write => PollFlags::OUT,
+            Self::ReadWrite => PollFlags::IN | PollFlags::OUT,
+        }
+    }
 }
 
 /// Which port a connection came in on.
@@ -65,96 +79,55 @@ pub(crate) enum Kind {
     Data,
 }
 
-#[derive(Debug)]
-enum Connection {
-    Control(Box<ControlConnection>),
-    Data(Box<DataConnection>),
-}
-
-impl Connection {
-    fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Control(connection) => connection.socket(),
-            Self::Data(connection) => connection.socket(),
-        }
-    }
-
-    fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
-        match self {
-            Self::Control(connection) => connection.serve(relay, buffer),
-            Self::Data(connection) => connection.serve(relay, buffer),
-        }
-    }
-
-    fn end(self, relay: &Relay) {
-        match self {
-            Self::Control(connection) => connection.end(relay),
-            Self::Data(connection) => connection.end(relay),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::Control(connection) => connection.name(),
-            Self::Data(connection) => connection.name(),
-        }
-    }
-}
-
-/// How others reach a worker.
-#[derive(Debug)]
-struct Mailbox {
-    wake: OwnedFd,
-    newcomers: Mutex<Vec<Connection>>,
-    pulse: Pulse,
-    stop: AtomicBool,
-}
-
-/// What all workers share.
+/// What all threads share.
 #[derive(Debug)]
 struct Shared {
     relay: Arc<Relay>,
-    mailboxes: Vec<Mailbox>,
-    connections: AtomicUsize,
+    workers: Vec<Worker>,
+    bell: Bell,
+    /// Threads end when they see it.
+    stop: AtomicBool,
+    /// All that will end have ended.
+    over: AtomicBool,
+    threads: Mutex<usize>,
+    thread_left: Condvar,
+    /// Somebody was told that there are too many threads.
+    told: AtomicBool,
 }
 
 /// All workers, seen from the accepting thread.
 #[derive(Debug)]
 pub(crate) struct Workers {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    sentinel: JoinHandle<()>,
     /// The next one for each kind: both come in turn, and what a session costs lies with the worker of
     /// its control connection.
     next: [usize; 2],
 }
 
 impl Workers {
-    /// Starts the threads.
+    /// Starts `count` of them.
     pub(crate) fn start(count: usize, relay: &Arc<Relay>) -> std::io::Result<Self> {
-        let mailboxes = (0..count)
-            .map(|_| Mailbox::new())
-            .collect::<Result<_, _>>()?;
+        let workers = (0..count).map(|_| Worker::new());
         let shared = Arc::new(Shared {
             relay: Arc::clone(relay),
-            mailboxes,
-            connections: AtomicUsize::new(0),
+            workers: workers.collect::<Result<_, _>>()?,
+            bell: Bell::default(),
+            stop: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            threads: Mutex::new(0),
+            thread_left: Condvar::new(),
+            told: AtomicBool::new(false),
         });
-        let mut threads = Vec::with_capacity(count);
-        for id in 0..count {
-            let worker = Worker::new(WorkerId(id), Arc::clone(&shared))?;
-            let thread = std::thread::Builder::new().name(format!("worker-{id}"));
-            threads.push(thread.spawn(move || worker.run())?);
+        for (id, worker) in shared.workers.iter().enumerate() {
+            let shift = Arc::clone(&worker.lock().shift);
+            shared.start_thread(WorkerId(id), shift)?;
         }
         Ok(Self {
+            sentinel: sentinel::start(&shared)?,
             shared,
-            threads,
             next: [0; 2],
         })
-    }
-
-    /// Connections at present.
-    pub(crate) fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::Relaxed)
     }
 
     /// For who wants to know how they are.
@@ -164,12 +137,11 @@ impl Workers {
 
     /// Gives a connection to one of them, in turn.
     pub(crate) fn assign(&mut self, kind: Kind, socket: TcpStream, address: SocketAddr) {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let next = &mut self.next[kind as usize];
         let worker = WorkerId(*next);
-        *next = (*next + 1) % self.shared.mailboxes.len();
+        *next = (*next + 1) % self.shared.workers.len();
         let relay = &self.shared.relay;
-        self.shared.mailbox(worker).deliver(match kind {
+        self.shared.worker(worker).mailbox.deliver(match kind {
             Kind::Control => {
                 let connection = ControlConnection::new(socket, address, worker, relay);
                 Connection::Control(Box::new(connection))
@@ -178,16 +150,27 @@ impl Workers {
         });
     }
 
-    /// Stops all workers; their connections are over then.
-    pub(crate) fn stop(self) {
-        for mailbox in &self.shared.mailboxes {
-            mailbox.stop.store(true, Ordering::SeqCst);
-            mailbox.wake();
+    /// Has a worker call [`Relay::sweep`], which may wait for a disk.
+    pub(crate) fn sweep(&self) {
+        if let Some(worker) = self.shared.workers.first() {
+            worker.mailbox.ask_for_sweep();
         }
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker thread panicked");
-            }
+    }
+
+    /// Stops all workers; their connections are over then, but for those that somebody is stuck in.
+    pub(crate) fn stop(self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        for worker in &self.shared.workers {
+            worker.mailbox.wake();
+        }
+        let stuck = self.shared.wait_for_threads();
+        if stuck > 0 {
+            tracing::error!("{stuck} threads still wait for a disk after {STOP_PATIENCE:?}");
+        }
+        self.shared.over.store(true, Ordering::SeqCst);
+        self.shared.bell.wake();
+        if self.sentinel.join().is_err() {
+            tracing::error!("the sentinel thread panicked");
         }
     }
 }
@@ -199,206 +182,87 @@ pub(crate) struct Watch(Arc<Shared>);
 impl Watch {
     /// Connections at present.
     pub(crate) fn connections(&self) -> usize {
-        self.0.connections.load(Ordering::Relaxed)
+        self.0.relay.pool.sockets()
     }
 
     /// All come round.
     pub(crate) fn are_well(&self) -> bool {
-        let mut mailboxes = self.0.mailboxes.iter();
-        mailboxes.all(|mailbox| mailbox.pulse.busy_for() < ILL_AFTER)
+        let mut workers = self.0.workers.iter();
+        workers.all(|worker| worker.pulse.busy_for() < ILL_AFTER)
     }
 }
 
 impl Shared {
-    fn mailbox(&self, worker: WorkerId) -> &Mailbox {
+    fn worker(&self, worker: WorkerId) -> &Worker {
         // Ids are made from positions in it.
-        &self.mailboxes[worker.0]
-    }
-}
-
-impl Mailbox {
-    fn new() -> std::io::Result<Self> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self {
-            wake,
-            newcomers: Mutex::default(),
-            pulse: Pulse::default(),
-            stop: AtomicBool::new(false),
-        })
+        &self.workers[worker.0]
     }
 
-    fn deliver(&self, connection: Connection) {
-        self.newcomers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
-        self.wake();
+    /// Something begins that may take long.
+    fn begin(&self, shift: &Shift, token: u64) {
+        shift.begin(token);
+        self.bell.ring();
     }
 
-    fn take(&self) -> Vec<Connection> {
-        std::mem::take(
-            &mut *self
-                .newcomers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-    }
-
-    fn wake(&self) {
-        // Full means that it is awake already.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-    }
-}
-
-/// One thread's state.
-struct Worker {
-    shared: Arc<Shared>,
-    id: WorkerId,
-    epoll: OwnedFd,
-    connections: HashMap<u64, Slot>,
-    next_token: u64,
-    buffer: Vec<u8>,
-}
-
-struct Slot {
-    connection: Connection,
-    interest: Interest,
-}
-
-impl Worker {
-    fn new(id: WorkerId, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let wake = &shared.mailbox(id).wake;
-        epoll::add(&epoll, wake, EventData::new_u64(WAKE), EventFlags::IN)?;
-        Ok(Self {
-            shared,
-            id,
-            epoll,
-            connections: HashMap::new(),
-            next_token: WAKE + 1,
-            buffer: vec![0; READ_BUFFER],
-        })
-    }
-
-    fn mailbox(&self) -> &Mailbox {
-        self.shared.mailbox(self.id)
-    }
-
-    fn run(mut self) {
-        let mut events = Vec::with_capacity(EVENTS);
-        while !self.mailbox().stop.load(Ordering::SeqCst) {
-            events.clear();
-            self.mailbox().pulse.ends();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!("cannot wait for events: {error}");
-                    break;
-                }
+    /// Another thread serves this worker, if it is still stuck in the same thing.
+    fn take_over(self: &Arc<Self>, id: WorkerId, beat: u64) {
+        let worker = self.worker(id);
+        if *self.count() >= MOST_THREADS {
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    "{MOST_THREADS} threads wait for disks: sessions have to wait for each other"
+                );
             }
-            self.mailbox().pulse.begins();
-            for event in &events {
-                match event.data.u64() {
-                    WAKE => self.welcome(),
-                    token => self.serve(token),
-                }
-            }
-        }
-        self.finish();
-    }
-
-    fn welcome(&mut self) {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.mailbox().wake, &mut count);
-        let newcomers = self.mailbox().take();
-        for connection in newcomers {
-            let token = self.next_token;
-            self.next_token += 1;
-            let interest = Interest::Read;
-            let data = EventData::new_u64(token);
-            match epoll::add(
-                &self.epoll,
-                connection.socket().as_fd(),
-                data,
-                interest.flags(),
-            ) {
-                Ok(()) => drop(self.connections.insert(
-                    token,
-                    Slot {
-                        connection,
-                        interest,
-                    },
-                )),
-                Err(error) => {
-                    tracing::error!("connection of {}: {error}", connection.name());
-                    self.end(connection);
-                }
-            }
-        }
-    }
-
-    fn serve(&mut self, token: u64) {
-        // Gone earlier in the same batch of events.
-        let Some(slot) = self.connections.get_mut(&token) else {
             return;
-        };
-        match slot.connection.serve(&self.shared.relay, &mut self.buffer) {
-            Outcome::Wait(interest) if interest == slot.interest => {}
-            Outcome::Wait(interest) => {
-                let socket = slot.connection.socket().as_fd();
-                let data = EventData::new_u64(token);
-                match epoll::modify(&self.epoll, socket, data, interest.flags()) {
-                    Ok(()) => slot.interest = interest,
-                    Err(error) => {
-                        tracing::error!("connection of {}: {error}", slot.connection.name());
-                        self.close(token);
-                    }
-                }
-            }
-            Outcome::MoveTo(worker) => {
-                if let Some(connection) = self.remove(token) {
-                    self.shared.mailbox(worker).deliver(connection);
-                }
-            }
-            Outcome::Close => self.close(token),
+        }
+        let mut set = worker.lock();
+        if set.shift.beat() != beat {
+            return;
+        }
+        let stuck = Arc::clone(&set.shift);
+        let shift = set.next_shift(&worker.epoll);
+        if let Err(error) = self.start_thread(id, shift) {
+            tracing::error!("cannot start another thread: {error}");
+            // It goes on when it is no more stuck.
+            set.shift = stuck;
         }
     }
 
-    fn close(&mut self, token: u64) {
-        if let Some(connection) = self.remove(token) {
-            self.end(connection);
+    fn start_thread(self: &Arc<Self>, id: WorkerId, shift: Arc<Shift>) -> std::io::Result<()> {
+        *self.count() += 1;
+        let shared = Arc::clone(self);
+        let started = std::thread::Builder::new()
+            .name(format!("worker-{}", id.0))
+            .spawn(move || {
+                let _present = Present(&shared);
+                shared.worker(id).run(&shared, &shift);
+            });
+        if started.is_err() {
+            *self.count() -= 1;
         }
+        started.map(drop)
     }
 
-    fn end(&self, connection: Connection) {
-        connection.end(&self.shared.relay);
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    /// Waits until all threads are gone; how many are not.
+    fn wait_for_threads(&self) -> usize {
+        let (count, _) = self
+            .thread_left
+            .wait_timeout_while(self.count(), STOP_PATIENCE, |count| *count > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *count
     }
 
-    fn remove(&mut self, token: u64) -> Option<Connection> {
-        let slot = self.connections.remove(&token)?;
-        // Fails only for a socket that is not there, which is what is wanted.
-        let _ = epoll::delete(&self.epoll, slot.connection.socket().as_fd());
-        Some(slot.connection)
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Takes in what has arrived, once, and ends all connections. Data first, so that the indexes that
-    /// follow find their packets.
-    fn finish(&mut self) {
-        self.welcome();
-        let is_data = |slot: &Slot| matches!(slot.connection, Connection::Data(_));
-        let mut tokens: Vec<_> = self
-            .connections
-            .iter()
-            .map(|(token, slot)| (*token, is_data(slot)))
-            .collect();
-        tokens.sort_by_key(|(_, data)| !data);
-        for (token, _) in tokens {
-            self.serve(token);
-        }
-        let tokens: Vec<_> = self.connections.keys().copied().collect();
-        for token in tokens {
-            self.close(token);
-        }
+/// A thread that is counted, until it ends, however it does.
+struct Present<'a>(&'a Shared);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        *self.0.count() -= 1;
+        self.0.thread_left.notify_all();
     }
 }

@@ -183,7 +183,7 @@ impl OpenSession {
         group.update(|chunks| chunks.stream_joins(chunk, &directory))?;
         let files = StreamFiles::new(
             Arc::clone(group),
-            Arc::clone(&relay.budget),
+            Arc::clone(&relay.pool),
             directory.clone(),
             name,
             core.tracefiles(),

@@ -79,7 +79,7 @@ fn text(oracle: &Oracle) -> String {
         "open_files",
         "gauge",
         "Open trace files.",
-        relay.budget.open() as u64,
+        relay.pool.open_files() as u64,
     );
     page.one(
         "packets_total",

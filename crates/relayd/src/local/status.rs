@@ -98,7 +98,7 @@ pub(super) fn answer(oracle: &Oracle) -> String {
     );
     let (connections, most) = (oracle.workers.connections(), facts.max_connections);
     page.line("connections", &format!("{connections} now, {most} at most"));
-    let (files, most) = (relay.budget.open(), relay.budget.limit());
+    let (files, most) = (relay.pool.open_files(), relay.pool.most_files());
     page.line("open files", &format!("{files} now, {most} at most"));
     let (packets, bytes) = (total.packets, total.packet_bytes);
     page.line("packets", &format!("{packets}, {bytes} bytes"));

@@ -1,0 +1,305 @@
+//! The open files of all streams. There are never more than there is room for: sockets come first, for they
+//! cannot be closed and opened again, and files get what is left. When a file needs room, another one is
+//! closed, and opened again when it is needed.
+//!
+//! Which one: some are looked at, in no order, and one that was not used since it was last looked at goes.
+//! Closing the one that was not used for longest would be worst for a relay daemon: many targets that send
+//! in turn would each find their file closed just before.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::budget::Descriptors;
+use crate::output::Result;
+
+/// How many files are looked at before one that was used is closed.
+const LOOKS: usize = 4;
+/// From this number of places on those of closed streams are looked for.
+const FIRST_PURGE: usize = 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct FilePool {
+    limits: Descriptors,
+    sockets: AtomicUsize,
+    open: AtomicUsize,
+    places: Mutex<Places>,
+    /// For choices in no order.
+    random: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Places {
+    /// Those that may hold an open file.
+    list: Vec<Weak<Place>>,
+    purge_at: usize,
+}
+
+/// A file that is open, or not at the moment.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pool: Arc<FilePool>,
+    file: Mutex<Option<OpenFile>>,
+    used: AtomicBool,
+}
+
+/// An open file; it stays open as long as somebody has this.
+pub(crate) type OpenFile = Arc<Counted>;
+
+/// See [`OpenFile`].
+#[derive(Debug)]
+pub(crate) struct Counted {
+    file: File,
+    pool: Arc<FilePool>,
+}
+
+impl FilePool {
+    pub(crate) fn new(limits: Descriptors) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            sockets: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            places: Mutex::new(Places {
+                list: Vec::new(),
+                purge_at: FIRST_PURGE,
+            }),
+            random: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
+        })
+    }
+
+    /// A socket wants to come in; `false`: there is no room. Files make room for it.
+    pub(crate) fn admit_socket(&self) -> bool {
+        if self.sockets.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
+            self.socket_left();
+            return false;
+        }
+        self.make_room();
+        true
+    }
+
+    /// A socket that was admitted is closed.
+    pub(crate) fn socket_left(&self) {
+        self.sockets.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Sockets at present.
+    pub(crate) fn sockets(&self) -> usize {
+        self.sockets.load(Ordering::SeqCst)
+    }
+
+    /// Open files at present.
+    pub(crate) fn open_files(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Files that may be open at present.
+    pub(crate) fn most_files(&self) -> usize {
+        let Descriptors {
+            usable,
+            connections,
+        } = self.limits;
+        usable - self.sockets().min(connections)
+    }
+
+    /// A place for a file, which is not open yet.
+    pub(crate) fn place(self: &Arc<Self>) -> Arc<Place> {
+        Arc::new(Place {
+            pool: Arc::clone(self),
+            file: Mutex::new(None),
+            used: AtomicBool::new(false),
+        })
+    }
+
+    /// Opens a file, for which another may have to be closed.
+    pub(crate) fn open(self: &Arc<Self>, open: impl FnOnce() -> Result<File>) -> Result<OpenFile> {
+        // Counted first, so that others who open see it.
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.make_room();
+        match open() {
+            Ok(file) => Ok(Arc::new(Counted {
+                file,
+                pool: Arc::clone(self),
+            })),
+            Err(error) => {
+                self.open.fetch_sub(1, Ordering::SeqCst);
+                Err(error)
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        while self.open_files() > self.most_files() {
+            let Some(file) = self.choose() else {
+                return;
+            };
+            // Outside of all locks: closing may take long, on a network file system for instance.
+            drop(file);
+        }
+    }
+
+    /// Takes an open file out of its place.
+    fn choose(&self) -> Option<OpenFile> {
+        let mut places = lock(&self.places);
+        let mut looks = 0;
+        while !places.list.is_empty() {
+            let at = self.random_below(places.list.len());
+            let Some(place) = places.list[at].upgrade() else {
+                places.list.swap_remove(at);
+                continue;
+            };
+            looks += 1;
+            if looks < LOOKS && place.used.swap(false, Ordering::Relaxed) {
+                continue;
+            }
+            places.list.swap_remove(at);
+            if let Some(file) = lock(&place.file).take() {
+                return Some(file);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, place: &Arc<Place>) {
+        let mut places = lock(&self.places);
+        places.list.push(Arc::downgrade(place));
+        if places.list.len() >= places.purge_at {
+            places.list.retain(|place| place.strong_count() > 0);
+            places.purge_at = (places.list.len() * 2).max(FIRST_PURGE);
+        }
+    }
+
+    fn random_below(&self, end: usize) -> usize {
+        // A linear congruential step: its upper bits are good enough to choose by.
+        let state = self.random.load(Ordering::Relaxed);
+        let next = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.random.store(next, Ordering::Relaxed);
+        usize::try_from(next >> 33).unwrap_or(0) % end
+    }
+}
+
+impl Place {
+    /// The file, if it is open.
+    pub(crate) fn get(&self) -> Option<OpenFile> {
+        let file = lock(&self.file).clone();
+        if file.is_some() && !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        file
+    }
+
+    /// The file, opened if it is not open.
+    pub(crate) fn get_or(
+        self: &Arc<Self>,
+        open: impl FnOnce() -> Result<File>,
+    ) -> Result<OpenFile> {
+        if let Some(file) = self.get() {
+            return Ok(file);
+        }
+        let file = self.pool.open(open)?;
+        let mut place = lock(&self.file);
+        if let Some(other) = &*place {
+            // Two opened it at once.
+            return Ok(Arc::clone(other));
+        }
+        *place = Some(Arc::clone(&file));
+        drop(place);
+        self.pool.keep(self);
+        Ok(file)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.pool.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl std::ops::Deref for Counted {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn null() -> Result<File> {
+        Ok(File::open("/dev/null").expect("/dev/null"))
+    }
+
+    #[test]
+    fn there_are_never_more_files_than_room() {
+        let pool = FilePool::new(Descriptors::new(160));
+        let places: Vec<_> = (0..1000).map(|_| pool.place()).collect();
+        for _ in 0..3 {
+            for place in &places {
+                place.get_or(null).unwrap();
+                assert!(pool.open_files() <= 160);
+            }
+        }
+        assert!(places.iter().filter(|place| place.get().is_some()).count() <= 160);
+        drop(places);
+        assert_eq!(pool.open_files(), 0);
+    }
+
+    #[test]
+    fn sockets_push_files_out_but_not_all() {
+        let pool = FilePool::new(Descriptors::new(160));
+        let places: Vec<_> = (0..160).map(|_| pool.place()).collect();
+        for place in &places {
+            place.get_or(null).unwrap();
+        }
+        let mut admitted = 0;
+        while pool.admit_socket() {
+            admitted += 1;
+            assert!(pool.open_files() + admitted <= 160);
+        }
+        assert_eq!(admitted, 150);
+        assert!(pool.open_files() > 0);
+        pool.socket_left();
+        assert!(pool.admit_socket());
+        assert!(!pool.admit_socket());
+    }
+
+    #[test]
+    fn a_file_in_use_stays_open_for_its_user() {
+        let pool = FilePool::new(Descriptors::new(160));
+        let first = pool.place();
+        let file = first.get_or(null).unwrap();
+        let others: Vec<_> = (0..500).map(|_| pool.place()).collect();
+        for place in &others {
+            place.get_or(null).unwrap();
+        }
+        assert!(file.metadata().is_ok());
+    }
+
+    #[test]
+    fn files_that_are_not_used_go_first() {
+        let pool = FilePool::new(Descriptors::new(1600));
+        let idle: Vec<_> = (0..800).map(|_| pool.place()).collect();
+        let busy: Vec<_> = (0..800).map(|_| pool.place()).collect();
+        for place in idle.iter().chain(&busy) {
+            place.get_or(null).unwrap();
+        }
+        let more: Vec<_> = (0..400).map(|_| pool.place()).collect();
+        for place in &more {
+            place.get_or(null).unwrap();
+            for place in &busy {
+                place.get();
+            }
+        }
+        let open =
+            |places: &[Arc<Place>]| places.iter().filter(|place| place.get().is_some()).count();
+        assert!(open(&busy) > open(&idle), "{} {}", open(&busy), open(&idle));
+    }
+}

@@ -1,0 +1,46 @@
+//! What a worker serves: one connection of any kind.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use super::Outcome;
+use crate::control::ControlConnection;
+use crate::data::DataConnection;
+use crate::relay::Relay;
+
+#[derive(Debug)]
+pub(super) enum Connection {
+    Control(Box<ControlConnection>),
+    Data(Box<DataConnection>),
+}
+
+impl Connection {
+    pub(super) fn socket(&self) -> &Arc<TcpStream> {
+        match self {
+            Self::Control(connection) => connection.socket(),
+            Self::Data(connection) => connection.socket(),
+        }
+    }
+
+    pub(super) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
+        match self {
+            Self::Control(connection) => connection.serve(relay, buffer),
+            Self::Data(connection) => connection.serve(relay, buffer),
+        }
+    }
+
+    pub(super) fn end(self, relay: &Relay) {
+        match self {
+            Self::Control(connection) => connection.end(relay),
+            Self::Data(connection) => connection.end(relay),
+        }
+        relay.pool.socket_left();
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Control(connection) => connection.name(),
+            Self::Data(connection) => connection.name(),
+        }
+    }
+}
