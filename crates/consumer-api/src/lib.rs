@@ -10,7 +10,7 @@
 //! Setup ── OpenChunk ── AddTrace ── AddStream… ── PublishTrace ──┐
 //!                          ▲                                     │ any number of times
 //!                          └─────────────────────────────────────┘
-//!          Drain (at stop) ── CloseChunk (at destroy, rotation) ── end of file: exit
+//!          Rotate ── … ── Drain (at stop) ── CloseChunk (at destroy) ── end of file: exit
 //! ```
 //!
 //! JSON, because this is the control plane: a session daemon and a consumer daemon of neighbouring
@@ -23,8 +23,8 @@ mod message;
 mod transport;
 
 pub use message::{
-    Answer, BufferMode, ChunkSetup, Counters, Envelope, Notice, OutputFailure, OutputSetup,
-    Predecessor, RelaySetup, Request, RequestId, SessionSetup, StreamKey, StreamSetup, TraceKey,
-    TraceSetup, Wakeup,
+    Answer, BufferMode, ChunkEnding, ChunkSetup, Counters, Envelope, Notice, OutputFailure,
+    OutputSetup, Predecessor, RelaySetup, Request, RequestId, RotationSetup, SessionSetup,
+    StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup,
 };
 pub use transport::{MAX_FDS, MAX_MESSAGE_BYTES, Received, TransportError, receive, send};

@@ -32,8 +32,25 @@ pub enum Request {
     /// [`OutputSetup::Relay`]: the control socket, then the data socket.
     Setup(SessionSetup),
     /// Begins a trace chunk: all that follows belongs to it. Must come before the first stream.
-    /// Descriptors: none. On a relay: `CREATE_TRACE_CHUNK`.
+    /// Descriptors: none. On a relay: `CREATE_TRACE_CHUNK`. After a rotation to nothing the streams that
+    /// there are go on in the new chunk. Answered with [`Answer::Opened`].
     OpenChunk(ChunkSetup),
+    /// Ends the current chunk at a packet boundary of each stream and goes on in the next one. Answered with
+    /// [`Answer::Rotated`] when the old chunk is where it belongs.
+    Rotate(RotationSetup),
+    /// Copies the packets that are in the buffers into the chunk, and all metadata; the buffers stay as they
+    /// are. Streams are then forgotten by [`Request::CloseChunk`].
+    Snapshot {
+        /// Most packets of one stream, the newest; 0 = all that there are.
+        packets_per_stream: u64,
+        /// Tracing goes on: close the current packets first.
+        active: bool,
+    },
+    /// Says [`Notice::SizeReached`] once when so many bytes were delivered into the current chunk; 0 = never.
+    WatchSize {
+        /// Packets with their padding, over all streams.
+        bytes: u64,
+    },
     /// Begins a trace. Descriptors: the metadata text, a memfd to which the session daemon appends;
     /// read it with positioned reads, its size tells how much there is. Text that was there when a
     /// packet left the ring buffer goes out before that packet.
@@ -74,6 +91,9 @@ pub enum Request {
         /// the next consumer daemon. Otherwise it is salvaged as far as it goes.
         #[serde(default)]
         writers_alive: bool,
+        /// What becomes of the chunk.
+        #[serde(default)]
+        ending: ChunkEnding,
     },
     /// Asks for [`Answer::Counters`].
     QueryCounters,
@@ -89,6 +109,9 @@ pub struct SessionSetup {
     /// Decode each packet far enough to count its events (costs time on the data path; off by default).
     #[serde(default)]
     pub count_events: bool,
+    /// Only for one [`Request::Snapshot`]: nothing is drained, and there are no indexes.
+    #[serde(default)]
+    pub snapshot: bool,
 }
 
 /// Where the packets go.
@@ -111,12 +134,56 @@ pub struct RelaySetup {
 }
 
 /// One trace chunk.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ChunkSetup {
     /// 0 for the first of a session.
     pub chunk_id: u64,
     /// Seconds since the Unix epoch.
     pub created_unix_s: u64,
+    /// Where it is while it is current: relative to the session's directory, empty = that directory itself. A
+    /// relay decides by itself.
+    #[serde(default)]
+    pub path: String,
+    /// On a relay: the name of its directory, for a snapshot.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// See [`Request::WatchSize`].
+    #[serde(default)]
+    pub watch_bytes: u64,
+    /// A predecessor wrote into it.
+    #[serde(default)]
+    pub resumed: bool,
+    /// A predecessor was asked for this rotation of the chunk and killed meanwhile. If it had got so far that
+    /// the old chunk is complete, the rotation is finished now, and the next chunk is the current one.
+    #[serde(default)]
+    pub interrupted: Option<Box<RotationSetup>>,
+}
+
+/// The end of the current chunk, and the next one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RotationSetup {
+    /// Seconds since the Unix epoch.
+    pub closed_unix_s: u64,
+    /// What becomes of the old chunk.
+    pub ending: ChunkEnding,
+    /// `None`: tracing is stopped; nothing is delivered until [`Request::OpenChunk`].
+    pub next: Option<ChunkSetup>,
+}
+
+/// What becomes of a chunk that is closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "kebab-case")]
+pub enum ChunkEnding {
+    /// It stays where it is.
+    #[default]
+    Keep,
+    /// It moves to the archives.
+    Archive {
+        /// Where to, relative to the session's directory. A relay decides by itself.
+        path: String,
+    },
+    /// It is removed.
+    Delete,
 }
 
 /// One trace.
@@ -158,6 +225,10 @@ pub struct StreamSetup {
     pub switch_timer_us: u64,
     /// With [`Wakeup::ByTimer`]: the consumer looks for packets this often. Microseconds.
     pub read_timer_us: u64,
+    /// The consumer closes the current packet this often, or tells the relay that there is nothing new;
+    /// 0 = the session is not live. Microseconds.
+    #[serde(default)]
+    pub live_timer_us: u64,
     /// Bytes of one file, after which the next one begins; 0 = no limit.
     pub tracefile_size: u64,
     /// Files kept, the oldest is overwritten; 0 = no limit.
@@ -237,6 +308,11 @@ pub enum Notice {
         /// Where this consumer daemon stopped.
         last: Predecessor,
     },
+    /// So much was delivered into the current chunk as [`Request::WatchSize`] says.
+    SizeReached {
+        /// Number of the chunk.
+        chunk_id: u64,
+    },
     /// The output takes nothing any more. Sent once; the buffers are left as they are, later
     /// requests that need the output fail.
     OutputFailed(OutputFailure),
@@ -249,6 +325,16 @@ pub enum Answer {
     /// Nothing more to say.
     #[default]
     Nothing,
+    /// The chunk is open.
+    Opened {
+        /// The interrupted rotation was complete: its next chunk is open.
+        rotated: bool,
+    },
+    /// The old chunk is closed, and where it belongs.
+    Rotated {
+        /// Where that is, if a relay daemon decides it.
+        path: Option<String>,
+    },
     /// Totals of the session so far, with those of traces that have ended.
     Counters {
         /// Over all channels.

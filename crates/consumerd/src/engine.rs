@@ -10,7 +10,7 @@ use crate::control::{Inbox, Incoming, Link};
 use crate::counters::Totals;
 use crate::output::{self, OutputError};
 use crate::poller::{Poller, Ready, Source};
-use crate::session::Session;
+use crate::session::{Options, Session};
 
 /// The data path and its life.
 pub(crate) struct Engine {
@@ -55,6 +55,7 @@ impl Engine {
                 self.on_ready(ready);
             }
             self.try_output(Session::take_turns);
+            self.tell_size();
         }
         self.try_output(|session| {
             session.deliver_complete()?;
@@ -70,6 +71,12 @@ impl Engine {
         match &mut self.state {
             State::Running(session) => Some(session),
             State::Fresh | State::Failed(_) => None,
+        }
+    }
+
+    fn tell_size(&mut self) {
+        if let Some(chunk_id) = self.running().and_then(Session::size_reached) {
+            self.link.say(&Notice::SizeReached { chunk_id });
         }
     }
 
@@ -96,20 +103,15 @@ impl Engine {
                     self.end_trace(trace);
                 }
             }
-            Source::Timer(key) => {
-                if let Some(session) = self.running() {
-                    session.timer(key);
-                }
-            }
+            Source::Timer(key) => self.try_output(|session| session.timer(key)),
             Source::Output => self.try_output(|session| session.output().readable()),
         }
     }
 
     fn on_request(&mut self, envelope: Envelope, fds: Vec<OwnedFd>) {
         let Envelope { id, request } = envelope;
-        let counts = matches!(request, Request::Drain | Request::CloseChunk { .. });
         let outcome = match request {
-            Request::Setup(setup) => self.set_up(&setup, fds),
+            Request::Setup(setup) => self.set_up(&setup, fds).map(|()| Answer::Nothing),
             request => self.carry_out(request, fds),
         };
         let outcome = outcome.map_err(|error| {
@@ -119,23 +121,20 @@ impl Engine {
             }
             reason
         });
-        let answer = || {
-            if counts {
-                self.totals.answer()
-            } else {
-                Answer::Nothing
-            }
-        };
-        self.link.answer(id, outcome.map(|()| answer()));
+        self.link.answer(id, outcome);
     }
 
     fn set_up(&mut self, setup: &SessionSetup, fds: Vec<OwnedFd>) -> Result<(), OutputError> {
         if !matches!(self.state, State::Fresh) {
             return Err(refused("the output is set up already"));
         }
-        let output = output::open(&setup.output, fds).map_err(OutputError::Refused)?;
+        let output = output::open(setup, fds).map_err(OutputError::Refused)?;
         let totals = self.totals.clone();
-        let session = Session::new(output, setup.count_events, totals, &mut self.poller)
+        let options = Options {
+            count_events: setup.count_events,
+            snapshot: setup.snapshot,
+        };
+        let session = Session::new(output, options, totals, &mut self.poller)
             .context("cannot wait for the output")
             .map_err(OutputError::Refused)?;
         tracing::info!("consumer of session {}", setup.session_name);
@@ -143,7 +142,11 @@ impl Engine {
         Ok(())
     }
 
-    fn carry_out(&mut self, request: Request, mut fds: Vec<OwnedFd>) -> Result<(), OutputError> {
+    fn carry_out(
+        &mut self,
+        request: Request,
+        mut fds: Vec<OwnedFd>,
+    ) -> Result<Answer, OutputError> {
         let session = match &mut self.state {
             State::Running(session) => session,
             State::Fresh => return Err(refused("no output is set up")),
@@ -151,10 +154,22 @@ impl Engine {
         };
         let poller = &mut self.poller;
         match request {
-            Request::OpenChunk(chunk) => session.output().open_chunk(&chunk),
+            Request::OpenChunk(chunk) => {
+                let rotated = session.open_chunk(&chunk)?;
+                return Ok(Answer::Opened { rotated });
+            }
+            Request::Rotate(rotation) => {
+                let path = session.rotate(&rotation)?;
+                return Ok(Answer::Rotated { path });
+            }
+            Request::Snapshot {
+                packets_per_stream,
+                active,
+            } => session.snapshot(packets_per_stream, active)?,
+            Request::WatchSize { bytes } => session.watch_size(bytes),
             Request::AddTrace(setup) => match (fds.pop(), fds.pop()) {
-                (Some(text), None) => session.add_trace(setup, text),
-                _ => Err(refused("a trace comes with 1 descriptor")),
+                (Some(text), None) => session.add_trace(setup, text)?,
+                _ => return Err(refused("a trace comes with 1 descriptor")),
             },
             Request::AddStream(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
                 (Some(pipe), Some(shm), None) => {
@@ -163,37 +178,39 @@ impl Engine {
                     if let Some(handle) = session.output().relay_stream(stream) {
                         self.link.say(&Notice::RelayStream { stream, handle });
                     }
-                    Ok(())
                 }
-                _ => Err(refused("a stream comes with 2 descriptors")),
+                _ => return Err(refused("a stream comes with 2 descriptors")),
             },
             Request::PublishTrace { trace } => {
                 session.publish(trace)?;
                 if session.has_ended(trace) {
                     self.end_trace(trace);
                 }
-                Ok(())
             }
-            Request::Drain => session.drain(),
+            Request::Drain => {
+                session.drain()?;
+                return Ok(self.totals.answer());
+            }
             Request::EndTrace { trace } => {
                 if let Some(counters) = session.end_trace(poller, trace)? {
                     self.link.say(&Notice::TraceEnded { trace, counters });
                 }
-                Ok(())
             }
             Request::CloseChunk {
                 closed_unix_s,
                 writers_alive,
+                ending,
             } => {
-                let stops = session.close_chunk(poller, closed_unix_s, writers_alive)?;
+                let stops = session.close_chunk(poller, closed_unix_s, writers_alive, &ending)?;
                 for (stream, last) in stops {
                     self.link.say(&Notice::StreamClosed { stream, last });
                 }
-                Ok(())
+                return Ok(self.totals.answer());
             }
             // The control thread answers it; and the set-up was taken before.
-            Request::QueryCounters | Request::Setup(_) => Err(refused("nothing to do")),
+            Request::QueryCounters | Request::Setup(_) => return Err(refused("nothing to do")),
         }
+        Ok(Answer::Nothing)
     }
 
     /// The last writer of a trace has gone.

@@ -58,6 +58,11 @@ impl MetadataSource {
         Ok(text)
     }
 
+    /// Begins again: everything is to be delivered once more.
+    pub(crate) fn rewind(&mut self) {
+        self.delivered = 0;
+    }
+
     fn read(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
         let mut text = vec![0; (to - from) as usize];
         let mut got = 0;

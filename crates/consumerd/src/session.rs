@@ -1,18 +1,21 @@
 //! What the session daemon has set up: an output, traces, streams; and the moves of packets between.
 
+mod chunk;
+
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use consumer_api::{Counters, Predecessor, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
+use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
 use ring_buffer::FlushMode;
 
 use crate::counters::Totals;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::poller::{Poller, Source, Token};
+use crate::session::chunk::Chunk;
 use crate::source::{Progress, RingSource, Writers};
 use crate::stream::Stream;
 use crate::timers::{Task, TimerKey, Timers};
@@ -52,7 +55,16 @@ pub(crate) struct Session {
     ready: VecDeque<StreamKey>,
     timers: Timers,
     totals: Arc<Totals>,
-    count_events: bool,
+    chunk: Chunk,
+    options: Options,
+}
+
+/// What the session is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) count_events: bool,
+    /// Nothing is drained.
+    pub(crate) snapshot: bool,
 }
 
 /// A request that cannot be carried out, without harm to the rest.
@@ -63,7 +75,7 @@ fn refused(error: impl Into<anyhow::Error>) -> OutputError {
 impl Session {
     pub(crate) fn new(
         output: Box<dyn Output>,
-        count_events: bool,
+        options: Options,
         totals: Arc<Totals>,
         poller: &mut Poller,
     ) -> std::io::Result<Self> {
@@ -80,7 +92,8 @@ impl Session {
             ready: VecDeque::new(),
             timers: Timers::default(),
             totals,
-            count_events,
+            chunk: Chunk::default(),
+            options,
         })
     }
 
@@ -99,7 +112,7 @@ impl Session {
         }
         let delivered = self.output.add_trace(&setup)?;
         let metadata = MetadataSource::new(text, setup.uuid, delivered);
-        let trace = Trace::new(setup, metadata, self.count_events);
+        let trace = Trace::new(setup, metadata, self.options.count_events);
         self.traces.insert(trace.setup.trace, trace);
         Ok(())
     }
@@ -125,6 +138,11 @@ impl Session {
         if let Some(stored) = self.output.add_stream(setup)? {
             stream.has_stored(stored);
         }
+        if self.options.snapshot {
+            trace.streams.push(setup.stream);
+            self.streams.insert(setup.stream, stream);
+            return Ok(());
+        }
         let token = poller
             .add(stream.source.wakeup(), Source::Stream(setup.stream))
             .context("cannot wait for a wakeup pipe")
@@ -137,7 +155,11 @@ impl Session {
             Wakeup::ByTimer => setup.read_timer_us,
             Wakeup::ByWriter => 0,
         };
-        for (task, period_us) in [(Task::Switch, setup.switch_timer_us), (Task::Read, read_us)] {
+        for (task, period_us) in [
+            (Task::Switch, setup.switch_timer_us),
+            (Task::Read, read_us),
+            (Task::Live, setup.live_timer_us),
+        ] {
             self.timers
                 .add(poller, task, period_us, setup.stream)
                 .context("cannot start a timer")
@@ -210,14 +232,32 @@ impl Session {
     }
 
     /// A timer has expired.
-    pub(crate) fn timer(&mut self, key: TimerKey) {
+    pub(crate) fn timer(&mut self, key: TimerKey) -> Result<(), OutputError> {
         for stream in self.timers.expired(key) {
-            if key.task == Task::Switch
-                && let Some(stream) = self.streams.get_mut(&stream)
-            {
-                stream.flush(FlushMode::Active);
+            match key.task {
+                Task::Switch => {
+                    if let Some(stream) = self.streams.get_mut(&stream) {
+                        stream.flush(FlushMode::Active);
+                    }
+                }
+                Task::Read => {}
+                Task::Live => self.live(stream)?,
             }
             self.is_ready(stream);
+        }
+        Ok(())
+    }
+
+    /// Viewers are to see what there is, or that there is nothing.
+    fn live(&mut self, key: StreamKey) -> Result<(), OutputError> {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return Ok(());
+        };
+        let published = |trace: &Trace| trace.published;
+        let shown = self.chunk.is_open() && self.traces.get(&stream.trace).is_some_and(published);
+        match stream.flush_or_idle() {
+            Some(until_ns) if shown => self.output.beacon(key, until_ns),
+            _ => Ok(()),
         }
     }
 
@@ -246,6 +286,9 @@ impl Session {
     }
 
     fn deliver(&mut self, key: StreamKey, writers: Writers) -> Result<Progress, OutputError> {
+        if self.options.snapshot || !self.chunk.is_open() {
+            return Ok(Progress::Nothing);
+        }
         let Some(stream) = self.streams.get_mut(&key) else {
             return Ok(Progress::Nothing);
         };
@@ -282,6 +325,9 @@ impl Session {
     }
 
     fn deliver_metadata(&mut self) -> Result<(), OutputError> {
+        if !self.chunk.is_open() {
+            return Ok(());
+        }
         for trace in self.traces.values_mut().filter(|trace| trace.published) {
             trace.deliver_metadata(&mut *self.output, &self.totals)?;
         }
@@ -346,9 +392,11 @@ impl Session {
         for &stream in &streams {
             self.deliver_pending(stream, Writers::Alive)?;
         }
-        for key in &streams {
-            if let Some(stream) = self.streams.get_mut(key) {
-                stream.flush(FlushMode::Full);
+        if self.chunk.is_open() {
+            for key in &streams {
+                if let Some(stream) = self.streams.get_mut(key) {
+                    stream.flush(FlushMode::Full);
+                }
             }
         }
         for &stream in &streams {
@@ -360,44 +408,6 @@ impl Session {
             self.forget_stream(poller, key);
         }
         Ok(self.traces.remove(&key).map(|trace| trace.counters()))
-    }
-
-    /// Ends the chunk, and with it all traces; tells where each stream stopped.
-    pub(crate) fn close_chunk(
-        &mut self,
-        poller: &mut Poller,
-        closed_unix_s: u64,
-        writers_alive: bool,
-    ) -> Result<Vec<(StreamKey, Predecessor)>, OutputError> {
-        let keys = self.stream_keys();
-        if writers_alive {
-            // What was recorded before the change belongs to this place: the packets under way end here.
-            for &key in &keys {
-                self.deliver_pending(key, Writers::Alive)?;
-                if let Some(stream) = self.streams.get_mut(&key) {
-                    stream.flush(FlushMode::Active);
-                }
-            }
-        }
-        let unfinished = self.deliver_patiently(keys)?;
-        if !writers_alive {
-            // Complete packets behind one that a killed writer left open would be lost with it. Its writer
-            // may be stopped and not dead: then it finds the place as it left it, and loses that one
-            // packet.
-            for key in unfinished {
-                self.deliver_pending(key, Writers::Gone)?;
-            }
-        }
-        self.deliver_metadata()?;
-        self.output.close_chunk(closed_unix_s)?;
-        let keys = self.stream_keys();
-        let last = |key: &StreamKey| Some((*key, self.streams.get(key)?.last()));
-        let stops = keys.iter().filter_map(last).collect();
-        for key in keys {
-            self.forget_stream(poller, key);
-        }
-        self.traces.clear();
-        Ok(stops)
     }
 
     /// Lets go of everything; the buffers stay as they are.

@@ -62,6 +62,14 @@ pub(crate) trait Source: Debug {
 
     /// Most packets that one call after another can bring before writers add more.
     fn pending(&self) -> u64;
+
+    /// Closes the current packet. `Some`: there was none, and no packet is to be read: what is to come is not
+    /// older than this time on the clock of the trace.
+    fn flush_or_idle(&mut self) -> Option<u64>;
+
+    /// Lets `deliver` have copies of the newest packets, at most `most` of them if that is not 0, oldest
+    /// first; the buffer stays as it is.
+    fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError>;
 }
 
 /// The ring buffer of applications.
@@ -134,5 +142,27 @@ impl Source for RingSource {
     fn pending(&self) -> u64 {
         // One more: a packet that a predecessor held.
         self.reader.pending() + 1
+    }
+
+    fn flush_or_idle(&mut self) -> Option<u64> {
+        // Before the look: what comes after it is younger.
+        let now = monotonic_now();
+        self.flush(FlushMode::Active);
+        self.reader.is_empty().then_some(now)
+    }
+
+    fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {
+        let positions = self.reader.closed_positions();
+        let skipped = match most {
+            0 => 0,
+            most => (positions.len() as u64).saturating_sub(most),
+        };
+        for position in positions.skip(skipped as usize) {
+            // One that is gone was overwritten meanwhile.
+            if let Some(packet) = self.reader.peek_packet(position) {
+                deliver(&packet)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     last_number: Option<u64>,
     /// Discarded events that were counted.
     discarded: u64,
+    /// The current chunk has packets of it.
+    in_chunk: bool,
 }
 
 impl Stream {
@@ -53,6 +55,7 @@ impl Stream {
             totals,
             last_number: setup.resume.and_then(|predecessor| predecessor.last_packet),
             discarded: setup.resume.unwrap_or_default().discarded_events,
+            in_chunk: false,
         }
     }
 
@@ -70,11 +73,51 @@ impl Stream {
         }
     }
 
-    /// Closes the current packet; see [`ring_buffer::FlushMode`].
+    /// Closes the current packet; see [`FlushMode`].
     pub(crate) fn flush(&mut self, mode: FlushMode) {
         if !self.broken {
             self.source.flush(mode);
         }
+    }
+
+    /// Ends the packet that is under way, for a chunk that ends. A stream that had none in the chunk gets
+    /// an empty one, which tells that there was nothing.
+    pub(crate) fn end_packet(&mut self) {
+        self.flush(if self.in_chunk {
+            FlushMode::Active
+        } else {
+            FlushMode::Full
+        });
+    }
+
+    /// Begins in a new chunk with a packet, which marks the time.
+    pub(crate) fn enter_chunk(&mut self) {
+        self.in_chunk = false;
+        self.flush(FlushMode::Full);
+    }
+
+    /// Closes the current packet; `Some`: there was none, and nothing is to be read: nothing older than
+    /// this time is to come.
+    pub(crate) fn flush_or_idle(&mut self) -> Option<u64> {
+        if self.broken {
+            return None;
+        }
+        self.source.flush_or_idle()
+    }
+
+    /// Copies the newest packets to the output, at most `most` of them if that is not 0, and leaves them
+    /// where they are.
+    pub(crate) fn copy_packets(
+        &mut self,
+        most: u64,
+        trace: &mut Trace,
+        output: &mut dyn Output,
+    ) -> Result<(), OutputError> {
+        let key = self.key;
+        self.source.peek(most, &mut |packet| {
+            trace.count(&count(packet, None, 0));
+            output.packet(key, packet)
+        })
     }
 
     /// Most packets that one call after another can bring before writers add more.
@@ -116,6 +159,7 @@ impl Stream {
             // The tracer's count may step back when a writer was preempted while it closed a packet.
             self.discarded = discarded.max(now_discarded);
             self.last_number = Some(number);
+            self.in_chunk = true;
             self.totals.add(&counters);
         }
         match taken {

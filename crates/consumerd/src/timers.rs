@@ -19,6 +19,8 @@ pub(crate) enum Task {
     Switch,
     /// Look for packets.
     Read,
+    /// Close the current packet, or tell that there is none.
+    Live,
 }
 
 /// Names a timer.

@@ -18,13 +18,18 @@ pub(crate) struct Trace {
     pub(crate) published: bool,
     counters: Counters,
     events: Option<EventCounter>,
+    /// Bytes of text that the event counter knows.
+    known_text: usize,
+    /// Bytes of text that went out in this chunk.
+    text: usize,
 }
 
 impl Trace {
     pub(crate) fn new(setup: TraceSetup, metadata: MetadataSource, count_events: bool) -> Self {
+        let earlier = metadata.earlier_text().unwrap_or_default();
         let events = count_events.then(|| {
             let mut events = EventCounter::default();
-            events.add_metadata(&metadata.earlier_text().unwrap_or_default());
+            events.add_metadata(&earlier);
             events
         });
         Self {
@@ -34,7 +39,15 @@ impl Trace {
             published: false,
             counters: Counters::default(),
             events,
+            known_text: earlier.len(),
+            text: earlier.len(),
         }
+    }
+
+    /// A new chunk needs all of the metadata again.
+    pub(crate) fn enter_chunk(&mut self) {
+        self.metadata.rewind();
+        self.text = 0;
     }
 
     /// Delivers the metadata text that came since the last time.
@@ -50,8 +63,11 @@ impl Trace {
         if text.is_empty() {
             return Ok(());
         }
+        let known = self.known_text.saturating_sub(self.text).min(text.len());
+        self.text += text.len();
+        self.known_text = self.known_text.max(self.text);
         if let Some(events) = &mut self.events {
-            events.add_metadata(&text);
+            events.add_metadata(&text[known..]);
         }
         for packet in self.metadata.packets(&text) {
             output.metadata(self.setup.trace, &packet)?;

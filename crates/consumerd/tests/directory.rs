@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
-use consumer_api::{Notice, Request};
+use consumer_api::{ChunkEnding, Notice, Request};
 use ring_buffer::{BufferMode, Wakeup};
 use system_tests::{Trace, check_indexes, eventually, here, isolated};
 
@@ -86,6 +86,7 @@ fn a_drain_brings_every_event_into_the_files() {
             Request::CloseChunk {
                 closed_unix_s: 1,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );
@@ -237,6 +238,7 @@ fn a_gap_that_a_killed_writer_left_costs_one_packet() {
             Request::CloseChunk {
                 closed_unix_s: 1,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );

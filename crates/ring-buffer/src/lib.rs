@@ -15,6 +15,7 @@ mod layout;
 mod lease;
 #[expect(unsafe_code, reason = "owns the mapping that other processes write")]
 mod memory;
+mod peek;
 mod read_error;
 mod reader;
 mod ring;

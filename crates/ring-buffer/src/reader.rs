@@ -62,7 +62,7 @@ pub(crate) enum Taken {
 }
 
 /// Outcome of one attempt to take a packet.
-enum Attempt {
+pub(crate) enum Attempt {
     Got(BufferIndex),
     NotReady,
     NoBuffer(u64),
@@ -258,7 +258,7 @@ impl Reader {
     }
 
     /// Takes the packet at `position` if it is complete.
-    fn try_get(&mut self, position: u64) -> Attempt {
+    pub(crate) fn try_get(&mut self, position: u64) -> Attempt {
         let ring = &self.ring;
         let g = &ring.geometry;
         let slot = g.slot(position);
@@ -408,7 +408,7 @@ impl Reader {
         self.expected = self.floor;
     }
 
-    fn put_back(&mut self, position: u64) {
+    pub(crate) fn put_back(&mut self, position: u64) {
         self.ring.held_flag().store(0, Ordering::Relaxed);
         if self.ring.geometry.mode() == BufferMode::Overwrite {
             if let Some(buffer) = self.ring.buffer(self.own) {

@@ -11,10 +11,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use consumer_api::{ChunkSetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
+use consumer_api::{
+    ChunkEnding, ChunkSetup, RotationSetup, StreamKey, StreamSetup, TraceKey, TraceSetup,
+};
 use ctf::metadata_packet::{self, MetadataPacket};
 use rustix::fs::ftruncate;
 
+use crate::output::chunk_directory::{self, ChunkDirectory};
 use crate::output::trace_file::{Appended, FileLimits, Place, TraceFile};
 use crate::output::{Output, OutputError, Result, Stored, names, resumed};
 use crate::packet::Packet;
@@ -22,74 +25,148 @@ use crate::packet::Packet;
 /// Writes files.
 #[derive(Debug)]
 pub(crate) struct DirectoryOutput {
+    /// The session's.
     root: OwnedFd,
+    /// None between a rotation after a stop and the next start.
+    chunk: Option<ChunkDirectory>,
+    indexes: bool,
     traces: HashMap<TraceKey, Trace>,
-    streams: HashMap<StreamKey, TraceFile>,
+    streams: HashMap<StreamKey, Stream>,
 }
 
 #[derive(Debug)]
 struct Trace {
-    /// Where its files are; the name is that of the metadata.
-    place: Place,
-    metadata: Appended,
+    path: String,
+    files: Option<TraceFiles>,
     streams: Vec<StreamKey>,
 }
 
+#[derive(Debug)]
+struct TraceFiles {
+    /// Where its files are; the name is that of the metadata.
+    place: Place,
+    metadata: Appended,
+}
+
+#[derive(Debug)]
+struct Stream {
+    trace: TraceKey,
+    /// `CHANNEL_CPU`.
+    name: String,
+    limits: FileLimits,
+    file: Option<TraceFile>,
+}
+
 impl DirectoryOutput {
-    pub(crate) fn new(root: OwnedFd) -> Self {
+    pub(crate) fn new(root: OwnedFd, indexes: bool) -> Self {
         Self {
             root,
+            chunk: None,
+            indexes,
             traces: HashMap::new(),
             streams: HashMap::new(),
         }
     }
 
-    fn open_trace(&self, setup: &TraceSetup) -> anyhow::Result<(Trace, u64)> {
-        let data = names::make_directories(self.root.as_fd(), &setup.path)?;
+    /// The directories of a trace in the current chunk.
+    fn place(&mut self, path: &str) -> anyhow::Result<Place> {
+        let chunk = self.chunk.as_mut().context("no trace chunk is open")?;
+        let data = names::make_directories(chunk.fd.as_fd(), path)?;
         let index = names::make_directory(&data, "index")
-            .with_context(|| format!("cannot create directory {}/index", setup.path))?;
-        let place = Place {
+            .with_context(|| format!("cannot create directory {path}/index"))?;
+        chunk.has_trace(path);
+        Ok(Place {
             data: Arc::new(data),
             index: Arc::new(index),
-            path: setup.path.clone(),
+            path: path.to_owned(),
             name: "metadata".into(),
-        };
+        })
+    }
+
+    fn open_trace(&mut self, setup: &TraceSetup) -> anyhow::Result<(Trace, u64)> {
+        let place = self.place(&setup.path)?;
         let (metadata, stored) = match resume_metadata(&place, setup.uuid)? {
             Some(resumed) => resumed,
-            None => {
-                let name = place.name.clone();
-                (Appended::create(&place.data, name, &place.path)?, 0)
-            }
+            None => (new_metadata(&place)?, 0),
         };
         let trace = Trace {
-            place,
-            metadata,
+            path: setup.path.clone(),
+            files: Some(TraceFiles { place, metadata }),
             streams: Vec::new(),
         };
         Ok((trace, stored))
     }
 
-    fn open_stream(&mut self, setup: &StreamSetup) -> anyhow::Result<(TraceFile, Option<Stored>)> {
+    fn open_stream(&mut self, setup: &StreamSetup) -> anyhow::Result<(Stream, Option<Stored>)> {
         let trace = self
             .traces
             .get_mut(&setup.trace)
             .ok_or_else(|| anyhow!("there is no trace {}", setup.trace.0))?;
-        let place = Place {
-            name: format!("{}_{}", names::channel(&setup.channel_name)?, setup.cpu),
-            ..trace.place.clone()
-        };
+        let files = trace.files.as_ref().context("no trace chunk is open")?;
+        let name = format!("{}_{}", names::channel(&setup.channel_name)?, setup.cpu);
+        let place = files.place.of_stream(&name);
         let limits = FileLimits {
             size: setup.tracefile_size,
             count: setup.tracefile_count,
+            indexes: self.indexes,
         };
-        let opened = if setup.resume.is_some() {
+        let (file, stored) = if setup.resume.is_some() && self.indexes {
             TraceFile::resume(place, limits)?
         } else {
             (TraceFile::create(place, limits)?, None)
         };
         trace.streams.push(setup.stream);
-        Ok(opened)
+        let stream = Stream {
+            trace: setup.trace,
+            name,
+            limits,
+            file: Some(file),
+        };
+        Ok((stream, stored))
     }
+
+    fn close_files(&mut self) {
+        for trace in self.traces.values_mut() {
+            trace.files = None;
+        }
+        for stream in self.streams.values_mut() {
+            stream.file = None;
+        }
+    }
+
+    /// Opens a chunk, and new files in it for all that there is.
+    fn enter(&mut self, setup: &ChunkSetup) -> anyhow::Result<()> {
+        self.chunk = Some(ChunkDirectory::open(&self.root, setup)?);
+        let mut traces = std::mem::take(&mut self.traces);
+        let entered = traces.values_mut().try_for_each(|trace| {
+            let place = self.place(&trace.path)?;
+            let metadata = new_metadata(&place)?;
+            trace.files = Some(TraceFiles { place, metadata });
+            anyhow::Ok(())
+        });
+        self.traces = traces;
+        entered?;
+        for stream in self.streams.values_mut() {
+            let files = self.traces.get(&stream.trace);
+            if let Some(files) = files.and_then(|trace| trace.files.as_ref()) {
+                let place = files.place.of_stream(&stream.name);
+                stream.file = Some(TraceFile::create(place, stream.limits)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, ending: &ChunkEnding) -> anyhow::Result<()> {
+        self.close_files();
+        match self.chunk.take() {
+            Some(chunk) => chunk.leave(&self.root, ending),
+            None => Ok(()),
+        }
+    }
+}
+
+fn new_metadata(place: &Place) -> anyhow::Result<Appended> {
+    Appended::create(&place.data, place.name.clone(), &place.path)
 }
 
 /// The metadata file that a predecessor left for the same trace, cut to whole packets, and the length
@@ -117,9 +194,29 @@ fn resume_metadata(place: &Place, uuid: [u8; 16]) -> anyhow::Result<Option<(Appe
 }
 
 impl Output for DirectoryOutput {
-    fn open_chunk(&mut self, _chunk: &ChunkSetup) -> Result<()> {
-        // The session daemon made the directory of the chunk.
-        Ok(())
+    fn open_chunk(&mut self, setup: &ChunkSetup) -> Result<bool> {
+        if let Some(rotation) = setup.interrupted.as_deref() {
+            let completed = ChunkDirectory::completed(&self.root, setup, rotation);
+            self.chunk = completed.map_err(OutputError::Broken)?;
+            if self.chunk.is_some() {
+                self.rotate(rotation)?;
+                return Ok(true);
+            }
+        }
+        self.enter(setup).map_err(OutputError::Broken)?;
+        Ok(false)
+    }
+
+    fn rotate(&mut self, rotation: &RotationSetup) -> Result<Option<String>> {
+        let left = self.leave(&rotation.ending);
+        if let Some(next) = &rotation.next {
+            self.enter(next).map_err(OutputError::Broken)?;
+        }
+        let done = left.and_then(|()| match rotation.ending {
+            ChunkEnding::Delete => chunk_directory::remove_moved(&self.root),
+            _ => Ok(()),
+        });
+        done.map(|()| None).map_err(OutputError::Refused)
     }
 
     fn add_trace(&mut self, setup: &TraceSetup) -> Result<u64> {
@@ -129,8 +226,8 @@ impl Output for DirectoryOutput {
     }
 
     fn add_stream(&mut self, setup: &StreamSetup) -> Result<Option<Stored>> {
-        let (file, stored) = self.open_stream(setup).map_err(OutputError::Refused)?;
-        self.streams.insert(setup.stream, file);
+        let (stream, stored) = self.open_stream(setup).map_err(OutputError::Refused)?;
+        self.streams.insert(setup.stream, stream);
         Ok(stored)
     }
 
@@ -139,19 +236,21 @@ impl Output for DirectoryOutput {
     }
 
     fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()> {
-        let Some(trace) = self.traces.get_mut(&trace) else {
+        let files = self.traces.get_mut(&trace);
+        let Some(files) = files.and_then(|trace| trace.files.as_mut()) else {
             return Ok(());
         };
         let mut bytes = packet.bytes.clone();
         bytes.resize(bytes.len() + packet.padding, 0);
-        trace
+        files
             .metadata
-            .append(&bytes, &trace.place)
+            .append(&bytes, &files.place)
             .map_err(OutputError::Broken)
     }
 
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {
-        let Some(file) = self.streams.get_mut(&stream) else {
+        let stream = self.streams.get_mut(&stream);
+        let Some(file) = stream.and_then(|stream| stream.file.as_mut()) else {
             return Ok(());
         };
         file.append(packet).map_err(OutputError::Broken)
@@ -172,10 +271,11 @@ impl Output for DirectoryOutput {
         Ok(())
     }
 
-    fn close_chunk(&mut self, _closed_unix_s: u64) -> Result<()> {
+    fn close_chunk(&mut self, _closed_unix_s: u64, ending: &ChunkEnding) -> Result<()> {
+        let left = self.leave(ending);
         self.streams.clear();
         self.traces.clear();
-        Ok(())
+        left.map_err(OutputError::Refused)
     }
 
     fn connections(&self) -> Vec<BorrowedFd<'_>> {

@@ -1,5 +1,6 @@
 //! Where packets go.
 
+mod chunk_directory;
 mod directory;
 mod names;
 mod relay;
@@ -9,7 +10,10 @@ mod trace_file;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use consumer_api::{ChunkSetup, OutputSetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
+use consumer_api::{
+    ChunkEnding, ChunkSetup, OutputSetup, RotationSetup, SessionSetup, StreamKey, StreamSetup,
+    TraceKey, TraceSetup,
+};
 use ctf::metadata_packet::MetadataPacket;
 
 use crate::output::directory::DirectoryOutput;
@@ -42,8 +46,14 @@ pub(crate) struct Stored {
 /// One place for the packets of a session. Every operation is complete when it returns, except that
 /// packets may still be on their way until [`Output::settle`].
 pub(crate) trait Output {
-    /// Begins a trace chunk.
-    fn open_chunk(&mut self, chunk: &ChunkSetup) -> Result<()>;
+    /// Begins a trace chunk, in which the streams that there are go on. `true`: an interrupted rotation was
+    /// complete, and the chunk after it has begun.
+    fn open_chunk(&mut self, chunk: &ChunkSetup) -> Result<bool>;
+
+    /// Ends the current chunk, in which everything is that was delivered so far, and goes on in the next one.
+    /// Tells where the old one is, if the relay has decided it. When this is refused, the old chunk is not
+    /// where it should be, but the next one has begun.
+    fn rotate(&mut self, rotation: &RotationSetup) -> Result<Option<String>>;
 
     /// Begins a trace; tells how many bytes of its metadata text are there already.
     fn add_trace(&mut self, trace: &TraceSetup) -> Result<u64>;
@@ -65,14 +75,19 @@ pub(crate) trait Output {
     /// Appends a packet. When this fails the packet is not there, not even partly.
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()>;
 
+    /// Tells that a stream has nothing older than `until_ns` on the clock of the trace.
+    fn beacon(&mut self, _stream: StreamKey, _until_ns: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Waits until all packets are where they belong.
     fn settle(&mut self) -> Result<()>;
 
     /// Ends a trace, in which nothing follows.
     fn end_trace(&mut self, trace: TraceKey) -> Result<()>;
 
-    /// Ends the chunk and all that is in it.
-    fn close_chunk(&mut self, closed_unix_s: u64) -> Result<()>;
+    /// Ends the chunk, if there is one, and all traces.
+    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<()>;
 
     /// Connections that tell about their end by becoming readable.
     fn connections(&self) -> Vec<BorrowedFd<'_>>;
@@ -82,18 +97,19 @@ pub(crate) trait Output {
 }
 
 /// The output that a session has, with its descriptors.
-pub(crate) fn open(setup: &OutputSetup, fds: Vec<OwnedFd>) -> anyhow::Result<Box<dyn Output>> {
+pub(crate) fn open(setup: &SessionSetup, fds: Vec<OwnedFd>) -> anyhow::Result<Box<dyn Output>> {
     let count = fds.len();
-    Ok(match setup {
+    let indexes = !setup.snapshot;
+    Ok(match &setup.output {
         OutputSetup::Directory => {
             let [directory] = <[OwnedFd; 1]>::try_from(fds)
                 .map_err(|_| anyhow::anyhow!("{count} descriptors came, not 1 directory"))?;
-            Box::new(DirectoryOutput::new(directory))
+            Box::new(DirectoryOutput::new(directory, indexes))
         }
         OutputSetup::Relay(setup) => {
             let [control, data] = <[OwnedFd; 2]>::try_from(fds)
                 .map_err(|_| anyhow::anyhow!("{count} descriptors came, not 2 connections"))?;
-            Box::new(RelayOutput::new(setup, control, data))
+            Box::new(RelayOutput::new(setup, control, data, indexes))
         }
     })
 }

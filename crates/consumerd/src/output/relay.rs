@@ -3,17 +3,22 @@
 //! Packets go out on the data connection, straight from shared memory; their indexes follow on the
 //! control connection, and nobody waits for the replies: their number under way is bounded.
 
+mod chunks;
+
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use consumer_api::{ChunkSetup, RelaySetup, StreamKey, StreamSetup, TraceKey, TraceSetup};
+use consumer_api::{
+    ChunkEnding, ChunkSetup, RelaySetup, RotationSetup, StreamKey, StreamSetup, TraceKey,
+    TraceSetup,
+};
 use ctf::metadata_packet::MetadataPacket;
 use relay::{
     AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, RelaySessionId,
-    Reply, Request, ReturnCode, StreamHandle, StreamPosition,
+    Reply, Request, ReturnCode, StreamHandle,
 };
 use ring_buffer::{PacketHeader, Padding};
 use rustix::net::{RecvFlags, recv};
@@ -26,16 +31,15 @@ use crate::packet::Packet;
 /// they set some bytes aside.
 const NO_FILE_LIMIT: u64 = 1 << 20;
 
-/// A relay that still has the chunk after that long holds it for somebody else.
-const CHUNK_PATIENCE: Duration = Duration::from_secs(2);
-
 /// Sends to a relay daemon.
 #[derive(Debug)]
 pub(crate) struct RelayOutput {
     control: Control,
     data: OwnedFd,
     session: RelaySessionId,
-    chunk: ChunkId,
+    /// None between a rotation after a stop and the next start.
+    chunk: Option<ChunkId>,
+    indexes: bool,
     traces: HashMap<TraceKey, Trace>,
     streams: HashMap<StreamKey, Stream>,
 }
@@ -52,6 +56,8 @@ struct Trace {
 struct Stream {
     name: String,
     handle: StreamHandle,
+    /// CTF stream class.
+    channel_id: u32,
     next_net_seq_num: u64,
     /// Of the last packet sent.
     last_packet_seq_num: Option<u64>,
@@ -65,7 +71,7 @@ impl Stream {
 }
 
 impl RelayOutput {
-    pub(crate) fn new(setup: &RelaySetup, control: OwnedFd, data: OwnedFd) -> Self {
+    pub(crate) fn new(setup: &RelaySetup, control: OwnedFd, data: OwnedFd, indexes: bool) -> Self {
         for connection in [&control, &data] {
             // An index must not wait for more to come. Not possible on a Unix socket.
             let _ = rustix::net::sockopt::set_tcp_nodelay(connection, true);
@@ -74,7 +80,8 @@ impl RelayOutput {
             control: Control::new(control, Minor(setup.minor)),
             data,
             session: RelaySessionId(setup.relay_session_id),
-            chunk: ChunkId(0),
+            chunk: None,
+            indexes: indexes && Minor(setup.minor).has_indexes(),
             traces: HashMap::new(),
             streams: HashMap::new(),
         }
@@ -100,7 +107,7 @@ impl RelayOutput {
             } else {
                 NO_FILE_LIMIT
             },
-            chunk: self.chunk,
+            chunk: self.chunk.unwrap_or(ChunkId(0)),
         });
         match self.control.ask(&request)? {
             Reply::Stream {
@@ -145,31 +152,6 @@ impl RelayOutput {
         Ok(())
     }
 
-    fn rotate_to_nothing(&mut self) -> anyhow::Result<()> {
-        // A stream without a packet never reaches a position; closing it is enough.
-        let data = self.streams.values().filter_map(|stream| {
-            Some(StreamPosition {
-                stream: stream.handle,
-                rotate_at_seq_num: stream.last_packet_seq_num?.wrapping_add(1),
-            })
-        });
-        let metadata = self.traces.values().filter_map(|trace| {
-            Some(StreamPosition {
-                stream: trace.metadata?,
-                rotate_at_seq_num: 0,
-            })
-        });
-        for positions in [data.collect::<Vec<_>>(), metadata.collect()] {
-            if !positions.is_empty() {
-                self.control.expect_ok(&Request::RotateStreams {
-                    to: None,
-                    positions: positions.into(),
-                })?;
-            }
-        }
-        Ok(())
-    }
-
     fn close_streams(&mut self, trace: &Trace) -> anyhow::Result<()> {
         let data = trace.streams.iter().filter_map(|key| {
             let stream = self.streams.remove(key)?;
@@ -183,56 +165,6 @@ impl RelayOutput {
             })?;
         }
         Ok(())
-    }
-
-    fn end_chunk(&mut self, closed_unix_s: u64) -> anyhow::Result<()> {
-        self.wait_for_data()?;
-        let chunks = self.minor().has_trace_chunks();
-        if chunks {
-            self.rotate_to_nothing()?;
-            let request = Request::CloseTraceChunk {
-                chunk: self.chunk,
-                closed_unix_s,
-                command: None,
-            };
-            match self.control.ask(&request)? {
-                Reply::ChunkClosed {
-                    code: ReturnCode::OK,
-                    ..
-                } => {}
-                other => bail!("the relay daemon does not close the trace chunk: {other:?}"),
-            }
-        }
-        for trace in std::mem::take(&mut self.traces).into_values() {
-            self.close_streams(&trace)?;
-        }
-        if chunks {
-            self.wait_for_chunk()?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the relay has let go of the chunk. Bounded: relay daemons up to 2.14 answer for the
-    /// chunk of another session, which may stay for long.
-    fn wait_for_chunk(&mut self) -> anyhow::Result<()> {
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let request = Request::TraceChunkExists { chunk: self.chunk };
-            match self.control.ask(&request)? {
-                Reply::ChunkExists {
-                    code: ReturnCode::OK,
-                    exists,
-                } => {
-                    if !exists || start.elapsed() > CHUNK_PATIENCE {
-                        return Ok(());
-                    }
-                }
-                other => bail!("the relay daemon does not tell about the trace chunk: {other:?}"),
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
     }
 
     fn send_packet(&mut self, key: StreamKey, packet: &dyn Packet) -> anyhow::Result<()> {
@@ -258,7 +190,7 @@ impl RelayOutput {
         stream.next_net_seq_num += 1;
         stream.last_packet_seq_num = Some(packet.header().packet_seq_num.get());
         let index = index(stream.handle, net_seq_num, packet.header());
-        if self.minor().has_indexes() {
+        if self.indexes {
             self.control.send_index(index)?;
         }
         Ok(())
@@ -286,16 +218,21 @@ fn broken<T>(result: anyhow::Result<T>) -> Result<T> {
 }
 
 impl Output for RelayOutput {
-    fn open_chunk(&mut self, chunk: &ChunkSetup) -> Result<()> {
-        self.chunk = ChunkId(chunk.chunk_id);
+    fn open_chunk(&mut self, setup: &ChunkSetup) -> Result<bool> {
         if !self.minor().has_trace_chunks() {
-            return Ok(());
+            self.chunk = Some(ChunkId(setup.chunk_id));
+            return Ok(false);
         }
-        broken(self.control.expect_ok(&Request::CreateTraceChunk {
-            chunk: self.chunk,
-            created_unix_s: chunk.created_unix_s,
-            override_name: None,
-        }))
+        let chunk = broken(self.create_chunk(setup))?;
+        self.chunk = Some(chunk);
+        if !self.streams.is_empty() {
+            broken(self.rotate_streams(Some(chunk)))?;
+        }
+        Ok(false)
+    }
+
+    fn rotate(&mut self, rotation: &RotationSetup) -> Result<Option<String>> {
+        broken(self.change_chunk(rotation))
     }
 
     fn add_trace(&mut self, setup: &TraceSetup) -> Result<u64> {
@@ -321,6 +258,7 @@ impl Output for RelayOutput {
         let stream = Stream {
             name,
             handle: broken(added)?,
+            channel_id: setup.channel_id,
             next_net_seq_num: 0,
             last_packet_seq_num: None,
         };
@@ -369,6 +307,20 @@ impl Output for RelayOutput {
         broken(self.send_packet(stream, packet))
     }
 
+    fn beacon(&mut self, key: StreamKey, until_ns: u64) -> Result<()> {
+        let Some(stream) = self.streams.get(&key).filter(|_| self.indexes) else {
+            return Ok(());
+        };
+        let beacon = PacketIndex {
+            stream: stream.handle.0,
+            net_seq_num: stream.last_net_seq_num(),
+            timestamp_end: until_ns,
+            stream_class_id: stream.channel_id.into(),
+            ..PacketIndex::default()
+        };
+        broken(self.control.send_index(beacon))
+    }
+
     fn settle(&mut self) -> Result<()> {
         broken(self.wait_for_data())
     }
@@ -384,8 +336,8 @@ impl Output for RelayOutput {
         )
     }
 
-    fn close_chunk(&mut self, closed_unix_s: u64) -> Result<()> {
-        broken(self.end_chunk(closed_unix_s))
+    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<()> {
+        broken(self.end_chunk(closed_unix_s, ending))
     }
 
     fn connections(&self) -> Vec<BorrowedFd<'_>> {

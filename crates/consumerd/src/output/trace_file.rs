@@ -21,6 +21,8 @@ pub(crate) struct FileLimits {
     pub(crate) size: u64,
     /// Data files kept.
     pub(crate) count: u64,
+    /// Each has an index.
+    pub(crate) indexes: bool,
 }
 
 impl FileLimits {
@@ -58,12 +60,20 @@ pub(crate) struct TraceFile {
     limits: FileLimits,
     number: u64,
     data: Appended,
-    index: Appended,
+    index: Option<Appended>,
     /// Bytes of one index record; kept to save an allocation for each packet.
     record: Vec<u8>,
 }
 
 impl Place {
+    /// The same directories, for the files of a stream.
+    pub(crate) fn of_stream(&self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
     fn data_name(&self, limits: FileLimits, number: u64) -> String {
         match limits.size {
             0 => self.name.clone(),
@@ -121,7 +131,7 @@ impl TraceFile {
             limits,
             number,
             data: found.data,
-            index: found.index,
+            index: Some(found.index),
             record: Vec::new(),
         };
         Ok((file, stored))
@@ -138,9 +148,11 @@ impl TraceFile {
 
         let data = packet.write_all(self.data.fd.as_fd(), &[], Padding::Write);
         self.data.appended(len, data, &self.place)?;
-        let index = write_all(self.index.fd.as_fd(), &self.record);
-        let len_of_record = self.record.len() as u64;
-        let result = self.index.appended(len_of_record, index, &self.place);
+        let Some(file) = &mut self.index else {
+            return Ok(());
+        };
+        let index = write_all(file.fd.as_fd(), &self.record);
+        let result = file.appended(self.record.len() as u64, index, &self.place);
         if result.is_err() {
             self.data.cut_back(len);
         }
@@ -199,15 +211,22 @@ impl Appended {
     }
 }
 
-fn create(place: &Place, limits: FileLimits, number: u64) -> anyhow::Result<(Appended, Appended)> {
+fn create(
+    place: &Place,
+    limits: FileLimits,
+    number: u64,
+) -> anyhow::Result<(Appended, Option<Appended>)> {
     let data = Appended::create(&place.data, place.data_name(limits, number), &place.path)?;
+    if !limits.indexes {
+        return Ok((data, None));
+    }
     let mut index = Appended::create(
         &place.index,
         place.index_name(limits, number),
         &format!("{}/index", place.path),
     )?;
     index.append(&encode_header(IndexVersion::V1_1), place)?;
-    Ok((data, index))
+    Ok((data, Some(index)))
 }
 
 fn index_record(header: &PacketHeader, offset_bytes: u64) -> IndexRecord {

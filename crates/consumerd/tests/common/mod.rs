@@ -34,6 +34,7 @@ pub(crate) struct Consumer {
     child: Child,
     next: u64,
     pub(crate) count_events: bool,
+    pub(crate) snapshot: bool,
     /// What it said by itself, in order.
     pub(crate) notices: Vec<Notice>,
 }
@@ -57,6 +58,7 @@ impl Consumer {
             child,
             next: 0,
             count_events: false,
+            snapshot: false,
             notices: Vec::new(),
         }
     }
@@ -141,11 +143,13 @@ impl Consumer {
             session_name: "test".into(),
             output,
             count_events: self.count_events,
+            snapshot: self.snapshot,
         };
         self.ask(Request::Setup(setup), fds);
         let chunk = ChunkSetup {
             chunk_id: 0,
             created_unix_s: 1_700_000_000,
+            ..ChunkSetup::default()
         };
         self.ask(Request::OpenChunk(chunk), &[]);
     }
@@ -357,6 +361,7 @@ fn stream(trace: u64, cpu: u32, shape: Shape) -> TracedStream {
         },
         switch_timer_us: 0,
         read_timer_us: 0,
+        live_timer_us: 0,
         tracefile_size: 0,
         tracefile_count: 0,
         resume: None,

@@ -282,3 +282,53 @@ fn collect(mut events: &[u8], into: &mut Vec<u32>) {
         events = &events[len as usize..];
     }
 }
+
+#[test]
+fn a_packet_that_was_peeked_at_is_still_there() {
+    for mode in [Discard, Overwrite] {
+        let mut bench = Bench::new(4, mode);
+        for value in 1..=3 {
+            bench.write(value, 100).unwrap();
+            bench.flush(FlushMode::Active);
+        }
+        for _ in 0..3 {
+            let positions = bench.reader.closed_positions();
+            let mut seen = Vec::new();
+            for position in positions {
+                let lease = bench.reader.peek_packet(position).expect("a packet");
+                seen.push(content(&lease)[H]);
+            }
+            assert_eq!(seen, [1, 2, 3]);
+        }
+        assert!(bench.reader.peek_packet(3 * S).is_none());
+        let packets = bench.read();
+        assert_eq!(packets.len(), 3);
+    }
+}
+
+#[test]
+fn writers_that_overwrite_go_on_beside_a_peek() {
+    let mut bench = Bench::new(2, Overwrite);
+    let write = |bench: &mut Bench, value| {
+        bench.write(value, 100).unwrap();
+        bench.flush(FlushMode::Active);
+    };
+    write(&mut bench, 1);
+    let writer = &bench.writer;
+    let clock = &bench.clock;
+    let lease = bench.reader.peek_packet(0).expect("a packet");
+    for value in 2..9 {
+        let len = S - PACKET_HEADER_BYTES;
+        let event = writer
+            .reserve(len, || {
+                clock.set(clock.get() + 1);
+                clock.get()
+            })
+            .unwrap();
+        event.commit(&vec![value; len as usize]);
+    }
+    assert_eq!(content(&lease)[H], 1);
+    drop(lease);
+    let seen: Vec<_> = bench.read().iter().map(|packet| packet[H]).collect();
+    assert_eq!(seen, [7, 8]);
+}

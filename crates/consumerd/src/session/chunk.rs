@@ -1,0 +1,175 @@
+//! The trace chunk that packets go to, and its end.
+
+use consumer_api::{ChunkEnding, ChunkSetup, Predecessor, RotationSetup, StreamKey};
+use ring_buffer::FlushMode;
+
+use super::Session;
+use crate::output::OutputError;
+use crate::poller::Poller;
+use crate::source::Writers;
+
+/// The current chunk.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// None before the first one, and between a rotation after a stop and the next start.
+    id: Option<u64>,
+    /// Bytes that were there when the chunk began.
+    begun_at: u64,
+    /// Somebody wants to know when so many bytes were delivered into it.
+    watch: Option<u64>,
+}
+
+impl Chunk {
+    pub(super) fn is_open(&self) -> bool {
+        self.id.is_some()
+    }
+}
+
+impl Session {
+    /// Begins a chunk. `true`: an interrupted rotation was complete, and it is the chunk after it.
+    pub(crate) fn open_chunk(&mut self, setup: &ChunkSetup) -> Result<bool, OutputError> {
+        let rotated = self.output.open_chunk(setup)?;
+        let next = setup.interrupted.as_deref().filter(|_| rotated);
+        let current = match next {
+            Some(rotation) => rotation.next.as_ref(),
+            None => Some(setup),
+        };
+        self.enter_chunk(current)?;
+        Ok(rotated)
+    }
+
+    /// Ends the current chunk at a packet boundary of each stream, and goes on in the next one.
+    pub(crate) fn rotate(
+        &mut self,
+        rotation: &RotationSetup,
+    ) -> Result<Option<String>, OutputError> {
+        let keys = self.stream_keys();
+        for &key in &keys {
+            self.deliver_pending(key, Writers::Alive)?;
+        }
+        for key in &keys {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.end_packet();
+            }
+        }
+        // A packet that its writer does not finish belongs to the next chunk then.
+        self.deliver_patiently(keys)?;
+        self.deliver_metadata()?;
+        let rotated = self.output.rotate(rotation);
+        if let Err(broken @ OutputError::Broken(_)) = rotated {
+            return Err(broken);
+        }
+        self.enter_chunk(rotation.next.as_ref())?;
+        rotated
+    }
+
+    fn enter_chunk(&mut self, setup: Option<&ChunkSetup>) -> Result<(), OutputError> {
+        self.chunk = Chunk {
+            id: setup.map(|setup| setup.chunk_id),
+            begun_at: self.totals.total().bytes,
+            watch: None,
+        };
+        let Some(setup) = setup else {
+            return Ok(());
+        };
+        self.watch_size(setup.watch_bytes);
+        for trace in self.traces.values_mut() {
+            trace.enter_chunk();
+        }
+        // Before any packet, so that whoever looks finds something that can be read.
+        self.deliver_metadata()?;
+        for key in self.stream_keys() {
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.enter_chunk();
+            }
+            self.is_ready(key);
+        }
+        Ok(())
+    }
+
+    /// From now on [`Session::size_reached`] looks for so many bytes in the current chunk; 0 = for none.
+    pub(crate) fn watch_size(&mut self, bytes: u64) {
+        self.chunk.watch = (bytes != 0).then_some(bytes);
+    }
+
+    /// The chunk's number, once, when it has grown to the watched size.
+    pub(crate) fn size_reached(&mut self) -> Option<u64> {
+        let watch = self.chunk.watch?;
+        if self
+            .totals
+            .total()
+            .bytes
+            .saturating_sub(self.chunk.begun_at)
+            < watch
+        {
+            return None;
+        }
+        self.chunk.watch = None;
+        self.chunk.id
+    }
+
+    /// Copies what is in the buffers, and all metadata, and leaves the buffers as they are.
+    pub(crate) fn snapshot(
+        &mut self,
+        packets_per_stream: u64,
+        active: bool,
+    ) -> Result<(), OutputError> {
+        let keys = self.stream_keys();
+        if active {
+            for key in &keys {
+                if let Some(stream) = self.streams.get_mut(key) {
+                    stream.flush(FlushMode::Full);
+                }
+            }
+        }
+        for key in keys {
+            if let Some(stream) = self.streams.get_mut(&key)
+                && let Some(trace) = self.traces.get_mut(&stream.trace)
+            {
+                stream.copy_packets(packets_per_stream, trace, &mut *self.output)?;
+            }
+        }
+        // After the packets: what they need is there.
+        self.deliver_metadata()?;
+        self.output.settle()
+    }
+
+    /// Ends the chunk, and with it all traces; tells where each stream stopped.
+    pub(crate) fn close_chunk(
+        &mut self,
+        poller: &mut Poller,
+        closed_unix_s: u64,
+        writers_alive: bool,
+        ending: &ChunkEnding,
+    ) -> Result<Vec<(StreamKey, Predecessor)>, OutputError> {
+        let keys = self.stream_keys();
+        if writers_alive {
+            // What was recorded before the change belongs to this place: the packets under way end here.
+            for &key in &keys {
+                self.deliver_pending(key, Writers::Alive)?;
+                if let Some(stream) = self.streams.get_mut(&key) {
+                    stream.flush(FlushMode::Active);
+                }
+            }
+        }
+        let unfinished = self.deliver_patiently(keys)?;
+        if !writers_alive {
+            // Complete packets behind one that a killed writer left open would be lost with it. Its writer
+            // may be stopped and not dead: then it finds the place as it left it, and loses that one
+            // packet.
+            for key in unfinished {
+                self.deliver_pending(key, Writers::Gone)?;
+            }
+        }
+        self.deliver_metadata()?;
+        self.output.close_chunk(closed_unix_s, ending)?;
+        let keys = self.stream_keys();
+        let last = |key: &StreamKey| Some((*key, self.streams.get(key)?.last()));
+        let stops = keys.iter().filter_map(last).collect();
+        for key in keys {
+            self.forget_stream(poller, key);
+        }
+        self.traces.clear();
+        Ok(stops)
+    }
+}
