@@ -48,7 +48,7 @@ pub enum Request {
     },
     /// Says [`Notice::SizeReached`] once when so many bytes were delivered into the current chunk; 0 = never.
     WatchSize {
-        /// Packets with their padding, over all streams.
+        /// Packets with their padding, over all streams, and metadata.
         bytes: u64,
     },
     /// Begins a trace. Descriptors: the metadata text, a memfd to which the session daemon appends;
@@ -118,6 +118,8 @@ pub struct SessionSetup {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "to", rename_all = "kebab-case")]
 pub enum OutputSetup {
+    /// Nowhere: what is read is gone. No descriptors.
+    Nowhere,
     /// Files below the directory that came as a descriptor.
     Directory,
     /// A relay daemon, through the two sockets that came as descriptors.
@@ -341,6 +343,9 @@ pub enum Answer {
         total: Counters,
         /// By channel name, in the order of their first stream.
         channels: Vec<(String, Counters)>,
+        /// Of [`Request::CloseChunk`]: where the chunk is, if a relay daemon decides it.
+        #[serde(default)]
+        path: Option<String>,
     },
 }
 

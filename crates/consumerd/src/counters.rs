@@ -80,6 +80,7 @@ impl Totals {
         Answer::Counters {
             total: self.total(),
             channels: self.by_channel(),
+            path: None,
         }
     }
 

@@ -201,11 +201,15 @@ impl Engine {
                 writers_alive,
                 ending,
             } => {
-                let stops = session.close_chunk(poller, closed_unix_s, writers_alive, &ending)?;
-                for (stream, last) in stops {
+                let closed = session.close_chunk(poller, closed_unix_s, writers_alive, &ending)?;
+                for (stream, last) in closed.stops {
                     self.link.say(&Notice::StreamClosed { stream, last });
                 }
-                return Ok(self.totals.answer());
+                let mut answer = self.totals.answer();
+                if let Answer::Counters { path, .. } = &mut answer {
+                    *path = closed.path;
+                }
+                return Ok(answer);
             }
             // The control thread answers it; and the set-up was taken before.
             Request::QueryCounters | Request::Setup(_) => return Err(refused("nothing to do")),

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
-use consumer_api::{Notice, Request};
+use consumer_api::{ChunkEnding, Notice, Request};
 use relay::Minor;
 use system_tests::{Relay, Toolchain, Trace, check_indexes, cpu_seconds, here, isolated};
 
@@ -78,6 +78,7 @@ fn everything_arrives_at_a_stock_relay() {
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );
@@ -117,6 +118,7 @@ fn traces_of_applications_come_and_go() {
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );
@@ -143,6 +145,7 @@ fn a_chunk_without_packets_is_closed_too() {
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );
@@ -180,6 +183,7 @@ fn old_relays_are_spoken_to_in_their_version() {
                 Request::CloseChunk {
                     closed_unix_s: 1_700_000_100,
                     writers_alive: false,
+                    ending: ChunkEnding::Keep,
                 },
                 &[],
             );
@@ -209,6 +213,7 @@ fn limited_files_do_not_upset_a_stock_relay() {
             Request::CloseChunk {
                 closed_unix_s: 1_700_000_100,
                 writers_alive: false,
+                ending: ChunkEnding::Keep,
             },
             &[],
         );

@@ -7,7 +7,7 @@ use control::ErrorCode;
 use crate::app::Apps;
 use crate::host::Host;
 use crate::session::plan::Refusal;
-use crate::session::{ConsumerProgram, NewSession, Session, Sessions};
+use crate::session::{ConsumerProgram, NewSession, Rotation, Session, Sessions};
 
 /// Everything that lives as long as the daemon.
 #[derive(Debug)]
@@ -59,16 +59,17 @@ impl Daemon {
         self.sessions.create(new)
     }
 
-    /// Destroys a session: nobody finds it any more when this returns.
+    /// Destroys a session: nobody finds it any more when this returns. Returns the archiving of its last
+    /// trace chunk, if it was rotated before.
     pub(crate) async fn destroy_session(
         &self,
         session: &Arc<Session>,
         wait: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Rotation>, Refusal> {
         let _exclusive = session.exclusive().await?;
-        session.destroy(&self.apps, wait).await;
+        let rotation = session.destroy(&self.apps, wait).await;
         self.sessions.remove(session.id);
-        Ok(())
+        Ok(rotation)
     }
 
     /// Destroys all sessions, at the daemon's end.

@@ -271,11 +271,11 @@ impl Output for DirectoryOutput {
         Ok(())
     }
 
-    fn close_chunk(&mut self, _closed_unix_s: u64, ending: &ChunkEnding) -> Result<()> {
+    fn close_chunk(&mut self, _closed_unix_s: u64, ending: &ChunkEnding) -> Result<Option<String>> {
         let left = self.leave(ending);
         self.streams.clear();
         self.traces.clear();
-        left.map_err(OutputError::Refused)
+        left.map(|()| None).map_err(OutputError::Refused)
     }
 
     fn connections(&self) -> Vec<BorrowedFd<'_>> {

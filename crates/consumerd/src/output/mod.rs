@@ -3,6 +3,7 @@
 mod chunk_directory;
 mod directory;
 mod names;
+mod nowhere;
 mod relay;
 mod relay_control;
 mod resumed;
@@ -17,6 +18,7 @@ use consumer_api::{
 use ctf::metadata_packet::MetadataPacket;
 
 use crate::output::directory::DirectoryOutput;
+use crate::output::nowhere::Nowhere;
 use crate::output::relay::RelayOutput;
 use crate::packet::Packet;
 
@@ -86,8 +88,8 @@ pub(crate) trait Output {
     /// Ends a trace, in which nothing follows.
     fn end_trace(&mut self, trace: TraceKey) -> Result<()>;
 
-    /// Ends the chunk, if there is one, and all traces.
-    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<()>;
+    /// Ends the chunk, if there is one, and all traces. Tells where the chunk is, if the relay decides it.
+    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<Option<String>>;
 
     /// Connections that tell about their end by becoming readable.
     fn connections(&self) -> Vec<BorrowedFd<'_>>;
@@ -101,6 +103,7 @@ pub(crate) fn open(setup: &SessionSetup, fds: Vec<OwnedFd>) -> anyhow::Result<Bo
     let count = fds.len();
     let indexes = !setup.snapshot;
     Ok(match &setup.output {
+        OutputSetup::Nowhere => Box::new(Nowhere),
         OutputSetup::Directory => {
             let [directory] = <[OwnedFd; 1]>::try_from(fds)
                 .map_err(|_| anyhow::anyhow!("{count} descriptors came, not 1 directory"))?;

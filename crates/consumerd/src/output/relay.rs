@@ -336,7 +336,7 @@ impl Output for RelayOutput {
         )
     }
 
-    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<()> {
+    fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<Option<String>> {
         broken(self.end_chunk(closed_unix_s, ending))
     }
 

@@ -25,6 +25,15 @@ impl Chunk {
     }
 }
 
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    /// Where each stream stopped.
+    pub(crate) stops: Vec<(StreamKey, Predecessor)>,
+    /// Where the chunk is, if a relay decides it.
+    pub(crate) path: Option<String>,
+}
+
 impl Session {
     /// Begins a chunk. `true`: an interrupted rotation was complete, and it is the chunk after it.
     pub(crate) fn open_chunk(&mut self, setup: &ChunkSetup) -> Result<bool, OutputError> {
@@ -141,7 +150,7 @@ impl Session {
         closed_unix_s: u64,
         writers_alive: bool,
         ending: &ChunkEnding,
-    ) -> Result<Vec<(StreamKey, Predecessor)>, OutputError> {
+    ) -> Result<Closed, OutputError> {
         let keys = self.stream_keys();
         if writers_alive {
             // What was recorded before the change belongs to this place: the packets under way end here.
@@ -162,7 +171,11 @@ impl Session {
             }
         }
         self.deliver_metadata()?;
-        self.output.close_chunk(closed_unix_s, ending)?;
+        let path = self.output.close_chunk(closed_unix_s, ending);
+        if let Err(broken @ OutputError::Broken(_)) = path {
+            return Err(broken);
+        }
+        self.chunk = Chunk::default();
         let keys = self.stream_keys();
         let last = |key: &StreamKey| Some((*key, self.streams.get(key)?.last()));
         let stops = keys.iter().filter_map(last).collect();
@@ -170,6 +183,6 @@ impl Session {
             self.forget_stream(poller, key);
         }
         self.traces.clear();
-        Ok(stops)
+        Ok(Closed { stops, path: path? })
     }
 }

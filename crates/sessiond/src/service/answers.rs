@@ -4,6 +4,7 @@ use consumer_api::Counters;
 use control::v1;
 use ust::command::LogLevels;
 
+use super::rotations;
 use crate::app::{AppIdentity, ListedEvent};
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
 use crate::session::{
@@ -21,9 +22,9 @@ pub(super) fn session(session: &Session) -> v1::Session {
         owner_gid: session.owner.gid,
         network: Some(network(&report.network)),
         output_state: Some(state(report)),
-        live_timer_us: 0,
-        snapshot: false,
-        rotation_schedules: Vec::new(),
+        live_timer_us: session.live_timer_us,
+        snapshot: session.is_snapshot(),
+        rotation_schedules: rotations::schedules(&session.schedules()),
     }
 }
 
@@ -114,7 +115,7 @@ pub(super) fn tracepoints(
     })
 }
 
-fn output(setting: &OutputSetting) -> v1::Output {
+pub(super) fn output(setting: &OutputSetting) -> v1::Output {
     use v1::output::Kind;
 
     let kind = match setting {

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod contexts;
 mod requests;
+mod rotations;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::session::{NewSession, OutputSetting, Owner, Session};
 pub(crate) use access::Access;
 
 use access::Connection;
+use requests::Kind;
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -138,9 +140,6 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::CreateSessionResponse> {
         let caller = self.caller(&request)?;
         let request = request.into_inner();
-        if request.snapshot || request.live_timer_us != 0 {
-            return Err(not_there("snapshot and live sessions"));
-        }
         let output = request
             .output
             .map(requests::output)
@@ -156,15 +155,17 @@ impl SessionDaemon for Service {
             output,
             home: request.home.into(),
             count_events: request.count_events,
+            live_timer_us: request.live_timer_us,
+            snapshot: request.snapshot,
             relay_loss: requests::relay_loss(request.relay_loss)
                 .map_err(refused)?
                 .unwrap_or_default(),
         });
         let session = created.map_err(refused)?;
-        let session = Some(answers::session(&session));
+        let snapshot_output = session.snapshot_output().ok().flatten();
         Ok(Response::new(v1::CreateSessionResponse {
-            session,
-            snapshot_output: None,
+            session: Some(answers::session(&session)),
+            snapshot_output: snapshot_output.map(|output| rotations::snapshot_output(&output)),
         }))
     }
 
@@ -233,13 +234,14 @@ impl SessionDaemon for Service {
         let session = self.session(&request, &request.get_ref().name)?;
         let wait = !request.get_ref().no_wait;
         let (daemon, ending) = (self.daemon.clone(), session.clone());
-        to_the_end(async move { daemon.destroy_session(&ending, wait).await }).await?;
+        let work = async move { daemon.destroy_session(&ending, wait).await };
+        let rotation = to_the_end(work).await?;
         let counters = Some(answers::counters(&session.known_counters().await.total));
         let output_state = Some(answers::output_state(&session));
         Ok(Response::new(v1::DestroySessionResponse {
             counters,
             output_state,
-            rotation: None,
+            rotation: rotation.map(rotations::rotation),
         }))
     }
 
@@ -252,7 +254,8 @@ impl SessionDaemon for Service {
         check_domain(request.domain)?;
         let buffer_type = requests::buffer_type(request.buffer_type, &session.plan());
         let attributes = request.attributes.unwrap_or_default();
-        let attributes = requests::attributes(&attributes, buffer_type).map_err(refused)?;
+        let kind = Kind::of(&session);
+        let attributes = requests::attributes(&attributes, buffer_type, kind).map_err(refused)?;
         self.change(session, move |plan| {
             Ok((
                 plan.enable_channel(&request.channel, buffer_type, attributes)?,
@@ -285,10 +288,11 @@ impl SessionDaemon for Service {
         let request = request.into_inner();
         check_domain(request.domain)?;
         let rule = requests::rule(request.rule.unwrap_or_default()).map_err(refused)?;
+        let kind = Kind::of(&session);
         let channel = self
             .change(session, move |plan| {
                 let name = plan.channel_for_rule(&request.channel)?;
-                let plan = with_channel(plan, name)?;
+                let plan = with_channel(plan, name, kind)?;
                 Ok((plan.enable_rule(name, rule)?, name.to_owned()))
             })
             .await?;
@@ -318,6 +322,7 @@ impl SessionDaemon for Service {
         let request = request.into_inner();
         check_domain(request.domain)?;
         let context = requests::context(&request.context).map_err(refused)?;
+        let kind = Kind::of(&session);
         self.change(session, move |plan| {
             if !request.channel.is_empty() {
                 return Ok((
@@ -327,7 +332,7 @@ impl SessionDaemon for Service {
             }
             let mut plan = plan.clone();
             if plan.channels.is_empty() {
-                plan = with_channel(&plan, DEFAULT_CHANNEL)?;
+                plan = with_channel(&plan, DEFAULT_CHANNEL, kind)?;
             }
             let names: Vec<_> = plan
                 .channels
@@ -404,72 +409,113 @@ impl SessionDaemon for Service {
         &self,
         request: Request<v1::RotateSessionRequest>,
     ) -> Answer<v1::RotateSessionResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("rotation"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let rotation_id = to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.rotate().await
+        })
+        .await?;
+        Ok(Response::new(v1::RotateSessionResponse { rotation_id }))
     }
 
     async fn get_rotation(
         &self,
         request: Request<v1::GetRotationRequest>,
     ) -> Answer<v1::GetRotationResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("rotation"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let v1::GetRotationRequest {
+            rotation_id, wait, ..
+        } = request.into_inner();
+        let last = session.rotation(wait).await;
+        let rotation = Some(rotations::asked_for(rotation_id, last).map_err(refused)?);
+        Ok(Response::new(v1::GetRotationResponse { rotation }))
     }
 
     async fn add_rotation_schedule(
         &self,
         request: Request<v1::AddRotationScheduleRequest>,
     ) -> Answer<v1::AddRotationScheduleResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("rotation"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let schedule = rotations::schedule(request.into_inner().schedule).map_err(refused)?;
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.add_schedule(schedule).await
+        })
+        .await?;
+        Ok(Response::new(v1::AddRotationScheduleResponse {}))
     }
 
     async fn remove_rotation_schedule(
         &self,
         request: Request<v1::RemoveRotationScheduleRequest>,
     ) -> Answer<v1::RemoveRotationScheduleResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("rotation"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let kind = rotations::schedule_kind(request.get_ref().kind).map_err(refused)?;
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.remove_schedule(kind).await
+        })
+        .await?;
+        Ok(Response::new(v1::RemoveRotationScheduleResponse {}))
     }
 
     async fn add_snapshot_output(
         &self,
         request: Request<v1::AddSnapshotOutputRequest>,
     ) -> Answer<v1::AddSnapshotOutputResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("snapshots"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let output = rotations::snapshot_request(request.into_inner().output).map_err(refused)?;
+        let added = session.add_snapshot_output(output).map_err(refused)?;
+        let output = Some(rotations::snapshot_output(&added));
+        Ok(Response::new(v1::AddSnapshotOutputResponse { output }))
     }
 
     async fn remove_snapshot_output(
         &self,
         request: Request<v1::RemoveSnapshotOutputRequest>,
     ) -> Answer<v1::RemoveSnapshotOutputResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("snapshots"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let which = rotations::which_output(request.into_inner().which).map_err(refused)?;
+        session.remove_snapshot_output(&which).map_err(refused)?;
+        Ok(Response::new(v1::RemoveSnapshotOutputResponse {}))
     }
 
     async fn list_snapshot_outputs(
         &self,
         request: Request<v1::ListSnapshotOutputsRequest>,
     ) -> Answer<v1::ListSnapshotOutputsResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("snapshots"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let output = session.snapshot_output().map_err(refused)?;
+        let outputs = output.iter().map(rotations::snapshot_output).collect();
+        Ok(Response::new(v1::ListSnapshotOutputsResponse { outputs }))
     }
 
     async fn record_snapshot(
         &self,
         request: Request<v1::RecordSnapshotRequest>,
     ) -> Answer<v1::RecordSnapshotResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("snapshots"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let output = rotations::snapshot_request(request.into_inner().output).map_err(refused)?;
+        let location = to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.record_snapshot(output).await
+        })
+        .await?;
+        let location = Some(rotations::location(location));
+        Ok(Response::new(v1::RecordSnapshotResponse { location }))
     }
 
     async fn clear_session(
         &self,
         request: Request<v1::ClearSessionRequest>,
     ) -> Answer<v1::ClearSessionResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("clearing"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            session.clear().await
+        })
+        .await?;
+        Ok(Response::new(v1::ClearSessionResponse {}))
     }
 
     async fn get_tracker(
@@ -521,12 +567,12 @@ impl SessionDaemon for Service {
 }
 
 /// Adds a channel with default settings if there is none of that name.
-fn with_channel(plan: &Plan, name: &str) -> Result<Plan, Refusal> {
+fn with_channel(plan: &Plan, name: &str, kind: Kind) -> Result<Plan, Refusal> {
     if plan.channel(name).is_some() {
         return Ok(plan.clone());
     }
     let buffer_type = requests::buffer_type(v1::BufferType::Unspecified as i32, plan);
-    let attributes = requests::attributes(&v1::ChannelAttributes::default(), buffer_type)?;
+    let attributes = requests::attributes(&kind.default_channel(), buffer_type, kind)?;
     plan.enable_channel(name, buffer_type, attributes)
 }
 

@@ -9,7 +9,7 @@ use ust::command::{Context, LogLevels};
 
 use crate::service::contexts;
 use crate::session::plan::{Attributes, BufferType, Filter, MAX_NAME, Plan, Refusal, Rule};
-use crate::session::{NetworkAttributes, OutputSetting, RelayAddress, RelayLoss};
+use crate::session::{NetworkAttributes, OutputSetting, RelayAddress, RelayLoss, Session};
 
 /// Sub-buffer sizes when none is given, bytes.
 const PER_UID_SUBBUF_SIZE: u64 = 512 << 10;
@@ -145,10 +145,36 @@ pub(super) fn buffer_type(number: i32, plan: &Plan) -> BufferType {
     }
 }
 
+/// What a session is like, as far as its channels follow from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    live_timer_us: u32,
+    snapshot: bool,
+}
+
+impl Kind {
+    /// Of this session.
+    pub(super) fn of(session: &Session) -> Self {
+        Self {
+            live_timer_us: session.live_timer_us,
+            snapshot: session.is_snapshot(),
+        }
+    }
+
+    /// Settings of a channel that nobody described.
+    pub(super) fn default_channel(self) -> v1::ChannelAttributes {
+        v1::ChannelAttributes {
+            overwrite: self.snapshot,
+            ..v1::ChannelAttributes::default()
+        }
+    }
+}
+
 /// Completes and checks the settings of a channel.
 pub(super) fn attributes(
     given: &v1::ChannelAttributes,
     buffer_type: BufferType,
+    kind: Kind,
 ) -> Result<Attributes, Refusal> {
     let default_size = match buffer_type {
         BufferType::PerUid => PER_UID_SUBBUF_SIZE,
@@ -159,7 +185,12 @@ pub(super) fn attributes(
         overwrite: given.overwrite(),
         subbuf_size: or(given.subbuf_size, default_size),
         subbuf_count: or(given.subbuf_count, SUBBUF_COUNT),
-        switch_timer_us: given.switch_timer_us,
+        // The live timer does the same.
+        switch_timer_us: match kind.live_timer_us {
+            0 => given.switch_timer_us,
+            _ => 0,
+        },
+        live_timer_us: kind.live_timer_us.into(),
         read_timer_us: given.read_timer_us,
         monitor_timer_us: given.monitor_timer_us.unwrap_or(MONITOR_TIMER_US),
         blocking_timeout_us: given.blocking_timeout_us.max(-1),
@@ -318,15 +349,24 @@ pub(super) fn context(spelling: &str) -> Result<Context, Refusal> {
 mod tests {
     use super::*;
 
+    const PLAIN: Kind = Kind {
+        live_timer_us: 0,
+        snapshot: false,
+    };
+
     #[test]
     fn sizes_have_defaults_by_buffer_type() {
         let none = v1::ChannelAttributes::default();
         assert_eq!(
-            attributes(&none, BufferType::PerUid).unwrap().subbuf_size,
+            attributes(&none, BufferType::PerUid, PLAIN)
+                .unwrap()
+                .subbuf_size,
             524_288
         );
         assert_eq!(
-            attributes(&none, BufferType::PerPid).unwrap().subbuf_size,
+            attributes(&none, BufferType::PerPid, PLAIN)
+                .unwrap()
+                .subbuf_size,
             16384
         );
     }
@@ -337,7 +377,7 @@ mod tests {
             subbuf_size: 5000,
             ..Default::default()
         };
-        let refusal = attributes(&odd, BufferType::PerUid).unwrap_err();
+        let refusal = attributes(&odd, BufferType::PerUid, PLAIN).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::INVALID);
         assert!(refusal.message.contains("5000"), "{refusal}");
         let huge = v1::ChannelAttributes {
@@ -345,7 +385,7 @@ mod tests {
             subbuf_count: 2,
             ..Default::default()
         };
-        assert!(attributes(&huge, BufferType::PerUid).is_ok());
+        assert!(attributes(&huge, BufferType::PerUid, PLAIN).is_ok());
     }
 
     #[test]
@@ -355,7 +395,7 @@ mod tests {
             blocking_timeout_us: -1,
             ..Default::default()
         };
-        assert!(attributes(&both, BufferType::PerUid).is_err());
+        assert!(attributes(&both, BufferType::PerUid, PLAIN).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::app::SharedFd;
 use crate::lock::lock;
-use crate::session::live_trace::{After, LiveTrace, NextPacket};
+use crate::session::live_trace::{After, BufferShape, LiveTrace, NextPacket};
 use crate::session::plan::{Attributes, PlannedChannel};
 use crate::session::registry::{Registered, RegistryError, TraceRegistry};
 
@@ -200,6 +200,17 @@ impl LiveTrace for TraceBuffers {
         next
     }
 
+    fn shapes(&self) -> Vec<BufferShape> {
+        let shapes = self.channels.iter().flat_map(|channel| {
+            let shape = BufferShape {
+                subbuf_size: channel.attributes.subbuf_size,
+                subbuf_count: channel.attributes.subbuf_count,
+            };
+            std::iter::repeat_n(shape, channel.streams.len())
+        });
+        shapes.collect()
+    }
+
     /// Lets applications go that wait for space in the buffers.
     fn give_up(&self) {
         for channel in &self.channels {
@@ -281,6 +292,7 @@ impl ChannelBuffers {
             },
             switch_timer_us: attributes.switch_timer_us,
             read_timer_us: attributes.read_timer_us,
+            live_timer_us: attributes.live_timer_us,
             tracefile_size: attributes.tracefile_size,
             tracefile_count: attributes.tracefile_count,
             resume,

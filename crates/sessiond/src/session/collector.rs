@@ -11,7 +11,10 @@ use std::time::Duration;
 use consumer_api::RelaySetup;
 use control::ErrorCode;
 use relay::client::Client;
-use relay::{CreateSession, MAJOR, Minor, Reply, Request, ReturnCode, SessionKey, TraceFormat};
+use relay::{
+    CONFIGURATION_CLEAR_ALLOWED, CreateSession, MAJOR, Minor, Reply, Request, ReturnCode,
+    SessionKey, TraceFormat,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -46,6 +49,10 @@ pub(super) struct Introduction<'a> {
     pub hostname: &'a str,
     /// Directory below the host's, empty = the relay's default.
     pub base_path: &'a str,
+    /// Period of the live timer, microseconds; 0 = not a live session.
+    pub live_timer_us: u32,
+    /// For one snapshot.
+    pub snapshot: bool,
     /// This daemon and the session's number in it.
     pub key: SessionKey,
     /// Seconds since the Unix epoch.
@@ -61,6 +68,8 @@ pub(super) struct Collector {
     pub setup: RelaySetup,
     /// Directory on the collector, as the relay daemon reported it.
     pub path: String,
+    /// It lets trace chunks be deleted.
+    pub clear_allowed: bool,
 }
 
 /// Connects and creates the session.
@@ -86,6 +95,7 @@ pub(super) async fn connect(
         sockets,
         setup: session.setup,
         path: session.path,
+        clear_allowed: session.clear_allowed,
     })
 }
 
@@ -142,6 +152,7 @@ fn into_fd(stream: TcpStream) -> Result<SharedFd, Refusal> {
 struct RelaySession {
     setup: RelaySetup,
     path: String,
+    clear_allowed: bool,
 }
 
 async fn introduce(
@@ -175,11 +186,12 @@ async fn introduce(
             ),
         ));
     }
+    let clear_allowed = allows_clear(control, &mut client).await?;
     let create = Request::CreateSession(CreateSession {
         session_name: introduction.session_name,
         hostname: introduction.hostname,
-        live_timer_us: 0,
-        snapshot: false,
+        live_timer_us: introduction.live_timer_us,
+        snapshot: introduction.snapshot,
         base_path: introduction.base_path,
         name_has_creation_time: introduction.name_has_creation_time,
         key: introduction.key,
@@ -198,11 +210,28 @@ async fn introduce(
                 relay_session_id: session.0,
             },
             path: output_path.unwrap_or_default(),
+            clear_allowed,
         }),
         Reply::Session { code, .. } => Err(refused(format!(
             "the relay daemon refuses the session `{}` of host `{}` (code {})",
             introduction.session_name, introduction.hostname, code.0
         ))),
+        _ => Err(out_of_step()),
+    }
+}
+
+/// Old relay daemons cannot clear, and cannot be asked.
+async fn allows_clear(control: &mut TcpStream, client: &mut Client) -> Result<bool, Refusal> {
+    if !client.minor().has_configuration() {
+        return Ok(false);
+    }
+    let request = Request::GetConfiguration { query_flags: 0 };
+    match ask(control, client, &request).await? {
+        Reply::Configuration {
+            code: ReturnCode::OK,
+            flags,
+        } => Ok(flags & CONFIGURATION_CLEAR_ALLOWED != 0),
+        Reply::Configuration { .. } => Ok(false),
         _ => Err(out_of_step()),
     }
 }

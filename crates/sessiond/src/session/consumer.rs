@@ -94,8 +94,17 @@ struct Outgoing {
 
 type Waiting = HashMap<RequestId, oneshot::Sender<Result<Answer, ConsumerError>>>;
 
-/// Called when a trace has ended; must not block.
-pub(super) type OnTraceEnded = Box<dyn Fn(TraceKey) + Send + Sync>;
+/// What a consumer daemon tells by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    /// All of a trace was delivered after its writers had gone.
+    TraceEnded(TraceKey),
+    /// So much was delivered into this chunk as was to be watched for.
+    SizeReached(u64),
+}
+
+/// Called with news; must not block.
+pub(super) type OnNews = Box<dyn Fn(News) + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -112,7 +121,7 @@ impl Consumer {
     pub(crate) fn spawn(
         program: &ConsumerProgram,
         owner: Option<Owner>,
-        trace_ended: OnTraceEnded,
+        on_news: OnNews,
     ) -> io::Result<Self> {
         let (near, far) = socketpair(
             AddressFamily::UNIX,
@@ -136,7 +145,7 @@ impl Consumer {
             socket,
             shared: shared.clone(),
             state: state_sender,
-            trace_ended,
+            on_news,
         };
         tokio::spawn(link.run(requests, child));
         Ok(Self {
@@ -228,7 +237,7 @@ struct Link {
     socket: UnixStream,
     shared: Arc<Shared>,
     state: watch::Sender<ConsumerState>,
-    trace_ended: OnTraceEnded,
+    on_news: OnNews,
 }
 
 impl Link {
@@ -306,7 +315,8 @@ impl Link {
         match notice {
             Notice::Done { id, answer } => self.answer(id, Ok(answer)),
             Notice::Failed { id, reason } => self.answer(id, Err(ConsumerError::Refused(reason))),
-            Notice::TraceEnded { trace, .. } => (self.trace_ended)(trace),
+            Notice::TraceEnded { trace, .. } => (self.on_news)(News::TraceEnded(trace)),
+            Notice::SizeReached { chunk_id } => (self.on_news)(News::SizeReached(chunk_id)),
             Notice::RelayStream { stream, handle } => {
                 lock(&self.shared.relay_streams).insert(stream, handle);
             }

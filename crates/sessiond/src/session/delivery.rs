@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use consumer_api::{Answer, ChunkSetup, Predecessor, Request, SessionSetup, StreamKey, TraceKey};
+use consumer_api::{Answer, Predecessor, Request, SessionSetup, StreamKey, TraceKey};
 use control::ErrorCode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -21,12 +21,14 @@ use tracing::{info, warn};
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::Session;
-use crate::session::consumer::{Consumer, ConsumerError, ConsumerState};
+use crate::session::chunks::Chunks;
+use crate::session::consumer::{Consumer, ConsumerError, ConsumerState, News, OnNews};
 use crate::session::live_trace::LiveTrace;
 use crate::session::output::{
     NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss, RelayPlace,
 };
 use crate::session::plan::Refusal;
+use crate::session::rotation::{ArchiveLocation, Rotating};
 use crate::session::settle::{self, Doubt};
 use crate::session::status::{OutputStatus, SessionCounters};
 
@@ -47,8 +49,14 @@ pub(super) struct Delivery {
     setting: OutputSetting,
     network: NetworkAttributes,
     relay_loss: RelayLoss,
-    place: Option<Place>,
-    consumer: Option<Arc<Consumer>>,
+    pub(super) place: Option<Place>,
+    /// The stretches of the trace in the present place.
+    pub(super) chunks: Chunks,
+    /// A change of chunks is under way.
+    pub(super) rotating: Option<Rotating>,
+    /// The session is rotated when so many bytes are in a chunk.
+    pub(super) watch_bytes: Option<u64>,
+    pub(super) consumer: Option<Arc<Consumer>>,
     /// Started before it is needed, so that the command that starts tracing need not wait for it.
     spare: Option<Consumer>,
     /// Counts consumer daemons, so that news of an earlier one are recognised.
@@ -57,6 +65,8 @@ pub(super) struct Delivery {
     has_traced: bool,
     /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
     live: BTreeMap<TraceKey, Arc<dyn LiveTrace>>,
+    /// Those among them that wait for a chunk.
+    deferred: Vec<TraceKey>,
     /// Where former consumer daemons stopped, as far as they could tell.
     predecessors: HashMap<StreamKey, Predecessor>,
     /// Totals of consumer daemons that have ended in order.
@@ -90,7 +100,7 @@ enum Problem {
     Failed(String),
 }
 
-type Posted = oneshot::Receiver<Result<Answer, ConsumerError>>;
+pub(super) type Posted = oneshot::Receiver<Result<Answer, ConsumerError>>;
 
 impl Delivery {
     pub(super) fn new(setting: OutputSetting, relay_loss: RelayLoss) -> Self {
@@ -99,11 +109,15 @@ impl Delivery {
             setting,
             relay_loss,
             place: None,
+            chunks: Chunks::default(),
+            rotating: None,
+            watch_bytes: None,
             consumer: None,
             spare: None,
             generation: 0,
             has_traced: false,
             live: BTreeMap::new(),
+            deferred: Vec::new(),
             predecessors: HashMap::new(),
             ended: SessionCounters::default(),
             latest: SessionCounters::default(),
@@ -116,9 +130,41 @@ impl Delivery {
         }
     }
 
+    /// What the user asked for.
+    pub(super) fn setting(&self) -> &OutputSetting {
+        &self.setting
+    }
+
+    /// Why nothing is delivered now.
+    pub(super) fn problem_text(&self) -> Option<&str> {
+        match self.problem.as_ref()? {
+            Problem::Reconnecting(reason) | Problem::Failed(reason) => Some(reason),
+        }
+    }
+
+    /// The relay daemon does not let anybody clear a session.
+    pub(super) fn forbids_clear(&self) -> bool {
+        let kind = self.place.as_ref().map(|place| &place.kind);
+        matches!(kind, Some(PlaceKind::Relay(relay)) if !relay.clear_allowed)
+    }
+
+    /// Buffers of the session, in the order of their creation.
+    pub(super) fn live_traces(&self) -> Vec<Arc<dyn LiveTrace>> {
+        self.live.values().cloned().collect()
+    }
+
+    /// Gives the consumer daemon the traces that had to wait for a chunk.
+    pub(super) async fn post_deferred(&mut self) {
+        for key in std::mem::take(&mut self.deferred) {
+            if let Some(trace) = self.live.get(&key).cloned() {
+                self.post(trace.handover(&|_| None)).await;
+            }
+        }
+    }
+
     /// Sends requests in order without waiting for their answers; failures of the output come back as
     /// news of the consumer daemon.
-    async fn post(&self, requests: Vec<(Request, Vec<SharedFd>)>) {
+    pub(super) async fn post(&self, requests: Vec<(Request, Vec<SharedFd>)>) {
         let Some(consumer) = &self.consumer else {
             return;
         };
@@ -279,12 +325,19 @@ impl Session {
             .into_iter()
             .map(|next| (next.stream, next.number));
         delivery.first_packets.extend(streams);
-        delivery.post(trace.handover(&|_| None)).await;
+        delivery.deferred.push(trace.key());
+        if delivery.chunks.current.is_some() {
+            delivery.post_deferred().await;
+        }
     }
 
     /// The writers of the trace are gone.
     pub(super) async fn end_trace(&self, trace: TraceKey) {
-        let delivery = self.delivery.lock().await;
+        let mut delivery = self.delivery.lock().await;
+        if delivery.setting == OutputSetting::None {
+            // Nobody will ever ask for what is in it.
+            delivery.live.remove(&trace);
+        }
         delivery
             .post(vec![(Request::EndTrace { trace }, Vec::new())])
             .await;
@@ -304,7 +357,10 @@ impl Session {
 
     /// Takes the answer to a drain, which brings the totals.
     pub(super) async fn drained(&self, answer: Answer) {
-        if let Answer::Counters { total, channels } = answer {
+        if let Answer::Counters {
+            total, channels, ..
+        } = answer
+        {
             self.delivery.lock().await.latest = SessionCounters { total, channels };
         }
     }
@@ -317,16 +373,22 @@ impl Session {
 
     /// Ends the delivery: all that is complete is delivered, and the place is closed.
     ///
-    /// Without `patience` this takes as long as the place needs.
-    pub(super) async fn end_delivery(&self, patience: Option<Duration>) {
+    /// Without `patience` this takes as long as the place needs. Returns where the last chunk is, if the
+    /// session was rotated before.
+    pub(super) async fn end_delivery(
+        &self,
+        patience: Option<Duration>,
+    ) -> Option<(u64, ArchiveLocation)> {
+        self.rotation_settled().await;
         let mut delivery = self.delivery.lock().await;
         delivery.generation += 1;
-        leave(&mut delivery, false, patience).await;
+        let archived = leave(&mut delivery, false, patience).await;
         for trace in std::mem::take(&mut delivery.live).into_values() {
             trace.give_up();
         }
         delivery.place = None;
         delivery.spare = None;
+        archived
     }
 
     /// Totals, asked of the consumer daemon now if it runs.
@@ -364,6 +426,7 @@ impl Session {
         network: NetworkAttributes,
         relay_loss: Option<RelayLoss>,
     ) -> Result<(), Refusal> {
+        self.rotation_settled().await;
         let mut delivery = self.delivery.lock().await;
         let relay_loss = relay_loss.unwrap_or(delivery.relay_loss);
         let same_place = delivery.setting == setting && delivery.problem.is_none();
@@ -452,21 +515,39 @@ impl Session {
             session_name: self.name.clone(),
             output,
             count_events: self.count_events,
+            snapshot: false,
         };
-        let chunk = ChunkSetup {
-            chunk_id: 0,
-            created_unix_s: place.created_unix_s,
+        let created_unix_s = now_unix_s().max(place.created_unix_s);
+        let resumed = delivery.chunks.current.is_some();
+        let chunk = match delivery.chunks.current.clone() {
+            Some(chunk) => chunk,
+            None => {
+                let archived = delivery.chunks.archived;
+                delivery.chunks.make(created_unix_s, archived)
+            }
         };
+        let mut chunk_setup = chunk.setup(delivery.watch_bytes);
+        chunk_setup.resumed = resumed;
+        chunk_setup.interrupted = delivery
+            .rotating
+            .as_ref()
+            .map(|rotating| Box::new(rotating.setup.clone()));
         let consumer = match delivery.spare.take() {
             Some(spare) if spare.state() == ConsumerState::Running => spare,
             _ => self.spawn_consumer()?,
         };
+        let mut opened = Answer::Nothing;
         for (request, fds) in [
             (Request::Setup(setup), fds),
-            (Request::OpenChunk(chunk), Vec::new()),
+            (Request::OpenChunk(chunk_setup), Vec::new()),
         ] {
             let done = consumer.call(request, fds).await;
-            done.map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
+            opened =
+                done.map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
+        }
+        delivery.chunks.current = Some(chunk);
+        if opened == (Answer::Opened { rotated: true }) {
+            self.commit_rotation(delivery, None);
         }
         delivery.generation += 1;
         delivery.problem = None;
@@ -476,7 +557,13 @@ impl Session {
             delivery.generation,
         ));
         delivery.consumer = Some(Arc::new(consumer));
-        for trace in delivery.live.values().cloned().collect::<Vec<_>>() {
+        if delivery.chunks.current.is_none() {
+            delivery.deferred = delivery.live.keys().copied().collect();
+            self.publish(delivery);
+            return Ok(());
+        }
+        delivery.deferred.clear();
+        for trace in delivery.live_traces() {
             let known = &delivery.predecessors;
             let after = |stream| Some(known.get(&stream).copied().unwrap_or_default());
             delivery.post(trace.handover(&after)).await;
@@ -485,14 +572,14 @@ impl Session {
             // What was in the buffers when tracing stopped is still to be closed and delivered.
             delivery.post(vec![(Request::Drain, Vec::new())]).await;
         }
+        self.post_rotation(delivery).await;
         self.publish(delivery);
         Ok(())
     }
 
-    fn spawn_consumer(self: &Arc<Self>) -> Result<Consumer, Refusal> {
+    pub(super) fn spawn_consumer(self: &Arc<Self>) -> Result<Consumer, Refusal> {
         let program = &self.consumer_program;
-        let ended = self.trace_end_reporter();
-        Consumer::spawn(program, self.owner.if_other(), ended).map_err(|error| {
+        Consumer::spawn(program, self.owner.if_other(), self.news_reader()).map_err(|error| {
             let path = program.path.display();
             let message = format!("cannot start the consumer daemon {path}: {error}");
             Refusal::new(ErrorCode::ENABLE_CONSUMER_FAILED, message)
@@ -513,12 +600,17 @@ impl Session {
         }
     }
 
-    /// A function for the consumer's task to call when a trace has ended.
-    fn trace_end_reporter(self: &Arc<Self>) -> Box<dyn Fn(TraceKey) + Send + Sync> {
+    /// A function for the consumer's task to call when there are news.
+    fn news_reader(self: &Arc<Self>) -> OnNews {
         let session = Arc::downgrade(self);
-        Box::new(move |trace| {
+        Box::new(move |news| {
             if let Some(session) = session.upgrade() {
-                tokio::spawn(async move { session.trace_ended(trace).await });
+                tokio::spawn(async move {
+                    match news {
+                        News::TraceEnded(trace) => session.trace_ended(trace).await,
+                        News::SizeReached(chunk) => session.size_reached(chunk).await,
+                    }
+                });
             }
         })
     }
@@ -557,7 +649,17 @@ impl Session {
                 .retain(|death| death.elapsed() < DEATHS_WITHIN);
             delivery.deaths.push(Instant::now());
         }
-        if delivery.deaths.len() > MAX_DEATHS {
+        if to_relay || !died {
+            // What was sent of it cannot be told; the next place is another chunk in any case.
+            self.fail_rotation(&mut delivery, &reason);
+        }
+        let between = delivery.chunks.current.is_none() && delivery.rotating.is_none();
+        if between && died {
+            // Nothing is to be delivered until the session starts again.
+            if to_relay {
+                delivery.place = None;
+            }
+        } else if delivery.deaths.len() > MAX_DEATHS {
             delivery.problem = Some(Problem::Failed(format!(
                 "{reason}; it was replaced too often"
             )));
@@ -572,6 +674,9 @@ impl Session {
             }
         } else {
             delivery.problem = Some(Problem::Failed(reason));
+        }
+        if let Some(Problem::Failed(reason)) = delivery.problem.clone() {
+            self.fail_rotation(&mut delivery, &reason);
         }
         self.publish(&delivery);
     }
@@ -610,6 +715,7 @@ impl Session {
         let launched = match opened {
             Ok(place) => {
                 delivery.place = place;
+                delivery.chunks.leave_place();
                 self.launch(&mut delivery).await
             }
             Err(refusal) => Err(refusal),
@@ -634,16 +740,28 @@ impl Session {
     }
 }
 
-/// Lets the consumer daemon finish and go.
-async fn leave(delivery: &mut Delivery, writers_alive: bool, patience: Option<Duration>) {
-    let Some(consumer) = delivery.consumer.take() else {
-        return;
+/// Lets the consumer daemon finish and go. Returns the last chunk and where it is, if it went to the
+/// archives.
+async fn leave(
+    delivery: &mut Delivery,
+    writers_alive: bool,
+    patience: Option<Duration>,
+) -> Option<(u64, ArchiveLocation)> {
+    // Stretches that follow each other fast have creation times ahead of the clock.
+    let closed_unix_s = now_unix_s().max(delivery.last_created_unix_s.unwrap_or(0));
+    let ending = delivery.chunks.last_ending(closed_unix_s);
+    let chunk = delivery.chunks.current.as_ref().map(|chunk| chunk.id);
+    let consumer = delivery.consumer.take();
+    let mut location = None;
+    let Some(consumer) = consumer else {
+        delivery.chunks.leave_place();
+        return None;
     };
     if consumer.state() == ConsumerState::Running {
         let request = Request::CloseChunk {
-            // Stretches that follow each other fast have creation times ahead of the clock.
-            closed_unix_s: now_unix_s().max(delivery.last_created_unix_s.unwrap_or(0)),
+            closed_unix_s,
             writers_alive,
+            ending: ending.clone(),
         };
         let closing = consumer.call(request, Vec::new());
         let closed = match patience {
@@ -655,22 +773,31 @@ async fn leave(delivery: &mut Delivery, writers_alive: bool, patience: Option<Du
             None => closing.await,
         };
         match closed {
-            Ok(Answer::Counters { total, channels }) => {
+            Ok(Answer::Counters {
+                total,
+                channels,
+                path,
+            }) => {
                 delivery.latest = SessionCounters { total, channels };
+                location = delivery.location(&ending, path);
             }
-            Ok(Answer::Nothing) => {}
+            Ok(_) => {}
             Err(error) => warn!("closing a trace chunk: {error}"),
         }
     }
     delivery.predecessors.extend(consumer.stops());
     delivery.ended = delivery.ended.plus(&std::mem::take(&mut delivery.latest));
+    delivery.chunks.leave_place();
+    Some((chunk?, location?))
 }
 
 async fn ask_counters(consumer: &Consumer) -> Option<SessionCounters> {
     // A consumer daemon whose relay or disk is slow answers late; the user is told the last figures.
     let query = consumer.call(Request::QueryCounters, Vec::new());
     match timeout(COUNTERS_PATIENCE, query).await {
-        Ok(Ok(Answer::Counters { total, channels })) => Some(SessionCounters { total, channels }),
+        Ok(Ok(Answer::Counters {
+            total, channels, ..
+        })) => Some(SessionCounters { total, channels }),
         _ => None,
     }
 }
@@ -712,6 +839,7 @@ fn reconnect(session: Weak<Session>, generation: u64) -> BoxFuture<'static, ()> 
     trying.boxed()
 }
 
-fn now_unix_s() -> u64 {
+/// The time of this moment.
+pub(super) fn now_unix_s() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }

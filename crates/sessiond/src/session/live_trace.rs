@@ -21,8 +21,20 @@ pub(super) trait LiveTrace: Debug + Send + Sync {
     /// The next packet to be read of each stream that numbers its packets itself.
     fn next_packets(&self) -> Vec<NextPacket>;
 
+    /// The buffer of each stream.
+    fn shapes(&self) -> Vec<BufferShape>;
+
     /// Nobody will read these buffers any more.
     fn give_up(&self);
+}
+
+/// The size of one buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BufferShape {
+    /// Bytes of one packet at most.
+    pub subbuf_size: u64,
+    /// Packets at most.
+    pub subbuf_count: u64,
 }
 
 /// Where the reading of a stream stands.

@@ -1,6 +1,7 @@
 //! Recording sessions.
 
 mod buffers;
+mod chunks;
 mod collector;
 mod consumer;
 mod delivery;
@@ -9,8 +10,11 @@ mod live_trace;
 mod output;
 pub(crate) mod plan;
 mod registry;
+mod rotation;
+mod schedule;
 mod sessions;
 mod settle;
+mod snapshot;
 mod status;
 mod traces;
 
@@ -21,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::ErrorCode;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::app::Apps;
@@ -34,11 +39,16 @@ pub(crate) use delivery::OutputReport;
 pub(crate) use directory::{CREATE_DIRECTORY, create as create_directory};
 pub(crate) use output::{NetworkAttributes, OutputSetting, RelayLoss};
 pub(crate) use registry::{AnnouncedEvent, RegistryError};
+pub(crate) use rotation::{ArchiveLocation, Rotation, RotationState};
+pub(crate) use schedule::Schedule;
 pub(crate) use sessions::{NewSession, Sessions};
+pub(crate) use snapshot::{SnapshotOutput, SnapshotRequest, WhichOutput};
 pub(crate) use status::{OutputStatus, SessionCounters};
 
 use delivery::Delivery;
 use plan::{Plan, Refusal};
+use schedule::Schedules;
+use snapshot::Snapshots;
 use traces::Numbers;
 
 /// How long a place may take what is left of a session when nobody waits for it.
@@ -65,6 +75,13 @@ pub(crate) struct Session {
     directory: Mutex<PathBuf>,
     /// The consumer daemon counts events.
     pub count_events: bool,
+    /// A live session: its data reach the relay daemon at least this often. Microseconds, 0 = it is none.
+    pub live_timer_us: u32,
+    /// A snapshot session, and where its snapshots go.
+    snapshots: Option<Mutex<Snapshots>>,
+    schedules: Mutex<Schedules>,
+    /// The last rotation.
+    rotation: watch::Sender<Option<Rotation>>,
     /// Held by the one user command that is at work on the session.
     commands: tokio::sync::Mutex<()>,
     plan: Mutex<Arc<Plan>>,
@@ -111,7 +128,9 @@ impl Session {
     pub(crate) async fn start(self: &Arc<Self>, apps: &Apps) -> Result<(), Refusal> {
         let plan = self.plan().start()?;
         self.ensure_consumer().await?;
+        self.reopen_chunk().await?;
         self.set_plan(plan);
+        self.run_schedule(true);
         apps.follow(self).await;
         Ok(())
     }
@@ -119,13 +138,21 @@ impl Session {
     /// Stops tracing; with `wait`, returns when all data is where it belongs.
     pub(crate) async fn stop(self: &Arc<Self>, apps: &Apps, wait: bool) -> Result<(), Refusal> {
         self.set_plan(self.plan().stop()?);
+        self.run_schedule(false);
         apps.follow(self).await;
         self.drain(wait).await;
         Ok(())
     }
 
-    /// Stops if needed, ends the chunk, and makes everybody forget the session.
-    pub(crate) async fn destroy(self: &Arc<Self>, apps: &Apps, wait: bool) {
+    /// A snapshot session.
+    pub(crate) fn is_snapshot(&self) -> bool {
+        self.snapshots.is_some()
+    }
+
+    /// Stops if needed, ends the chunk, and makes everybody forget the session. Returns the archiving of the
+    /// last chunk, if the session was rotated before and this waits for it.
+    pub(crate) async fn destroy(self: &Arc<Self>, apps: &Apps, wait: bool) -> Option<Rotation> {
+        self.run_schedule(false);
         let was = self.plan();
         if was.active {
             self.set_plan(was.stop().unwrap_or_default());
@@ -139,10 +166,13 @@ impl Session {
         }
         self.shared_traces.lock().await.clear();
         if wait {
-            self.end_delivery(None).await;
+            let (id, location) = self.end_delivery(None).await?;
+            let state = RotationState::Completed(location);
+            Some(Rotation { id, state })
         } else {
             let session = self.clone();
             tokio::spawn(async move { session.end_delivery(Some(UNWATCHED_PATIENCE)).await });
+            None
         }
     }
 

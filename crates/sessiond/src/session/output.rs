@@ -123,6 +123,8 @@ pub(super) struct RelayPlace {
     /// Control and data socket. This daemon keeps them: when the consumer daemon is killed, what it has sent
     /// still arrives.
     pub(super) sockets: Vec<SharedFd>,
+    /// Chunks may be deleted there.
+    pub(super) clear_allowed: bool,
     used: bool,
 }
 
@@ -200,6 +202,8 @@ impl Session {
             name_has_creation_time: self.auto_named && created_unix_s == self.created_unix_s(),
             hostname: &self.host.name,
             base_path,
+            live_timer_us: self.live_timer_us,
+            snapshot: self.snapshots.is_some(),
             key: SessionKey {
                 sessiond_uuid: self.host.daemon_uuid,
                 sessiond_session_id: self.id.0,
@@ -210,11 +214,13 @@ impl Session {
             sockets,
             setup,
             path,
+            clear_allowed,
         } = collector::connect(address, &introduction).await?;
         Ok(Place {
             kind: PlaceKind::Relay(RelayPlace {
                 setup,
                 sockets,
+                clear_allowed,
                 used: false,
             }),
             path,

@@ -61,6 +61,8 @@ pub(crate) struct Attributes {
     pub switch_timer_us: u64,
     /// Microseconds, 0 = the writers wake the reader.
     pub read_timer_us: u64,
+    /// Microseconds, 0 = not a live session.
+    pub live_timer_us: u64,
     /// Microseconds, 0 = off. Kept and reported.
     pub monitor_timer_us: u64,
     /// Microseconds, -1 = for ever.
@@ -389,6 +391,7 @@ mod tests {
         subbuf_count: 4,
         switch_timer_us: 0,
         read_timer_us: 0,
+        live_timer_us: 0,
         monitor_timer_us: 0,
         blocking_timeout_us: 0,
         tracefile_size: 0,

@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use control::ErrorCode;
+use tokio::sync::watch;
 
 use crate::host::Host;
 use crate::lock::lock;
 use crate::session::delivery::{Delivery, OutputReport};
 use crate::session::plan::{MAX_NAME, Plan, Refusal};
+use crate::session::snapshot::Snapshots;
 use crate::session::{
     ConsumerProgram, OutputSetting, Owner, RelayLoss, Session, SessionId, path_datetime,
 };
@@ -45,6 +47,10 @@ pub(crate) struct NewSession {
     pub home: PathBuf,
     /// Let the consumer daemon count events.
     pub count_events: bool,
+    /// Microseconds, 0 = not a live session.
+    pub live_timer_us: u32,
+    /// A snapshot session; `output` is where its snapshots go.
+    pub snapshot: bool,
     /// What happens when the relay daemon goes away.
     pub relay_loss: RelayLoss,
 }
@@ -62,6 +68,10 @@ impl Sessions {
     /// Creates an inactive session.
     pub(crate) fn create(&self, new: NewSession) -> Result<Arc<Session>, Refusal> {
         check_name(&new.name)?;
+        if new.snapshot && new.live_timer_us != 0 {
+            let message = "a session is a live session or a snapshot session, not both";
+            return Err(Refusal::new(ErrorCode::INVALID, message));
+        }
         let created = jiff::Zoned::now();
         let auto_named = new.name.is_empty();
         let mut inner = lock(&self.inner);
@@ -87,6 +97,15 @@ impl Sessions {
                 (OutputSetting::Local(directory.clone()), directory)
             }
         };
+        if new.live_timer_us != 0 && !matches!(output, OutputSetting::Relay { .. }) {
+            let message = "a live session needs a relay daemon as output";
+            return Err(Refusal::new(ErrorCode::INVALID, message));
+        }
+        let (output, snapshots) = match (new.snapshot, output) {
+            (false, output) => (output, None),
+            (true, OutputSetting::None) => (OutputSetting::None, Some(Snapshots::new(None))),
+            (true, output) => (OutputSetting::None, Some(Snapshots::new(Some(output)))),
+        };
         let id = SessionId(inner.next_id);
         inner.next_id += 1;
         let session = Arc::new(Session {
@@ -97,6 +116,10 @@ impl Sessions {
             created,
             directory: Mutex::new(directory),
             count_events: new.count_events,
+            live_timer_us: new.live_timer_us,
+            snapshots: snapshots.map(Mutex::new),
+            schedules: Mutex::default(),
+            rotation: watch::Sender::new(None),
             commands: tokio::sync::Mutex::default(),
             plan: Mutex::new(Arc::new(Plan::default())),
             report: Mutex::new(OutputReport::of(&output)),

@@ -105,26 +105,26 @@ impl RelayOutput {
         &mut self,
         closed_unix_s: u64,
         ending: &ChunkEnding,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<String>> {
         self.wait_for_data()?;
-        let chunk = self.chunk.take();
-        if let Some(chunk) = chunk
-            && self.minor().has_trace_chunks()
-        {
+        let chunk = self
+            .chunk
+            .take()
+            .filter(|_| self.minor().has_trace_chunks());
+        let mut path = None;
+        if let Some(chunk) = chunk {
             if self.indexes {
                 self.rotate_streams(None)?;
             }
-            self.retire_chunk(chunk, closed_unix_s, ending)?;
+            path = self.retire_chunk(chunk, closed_unix_s, ending)?;
         }
         for trace in std::mem::take(&mut self.traces).into_values() {
             self.close_streams(&trace)?;
         }
-        if let Some(chunk) = chunk
-            && self.minor().has_trace_chunks()
-        {
+        if let Some(chunk) = chunk {
             self.wait_for_chunk(chunk, CHUNK_PATIENCE)?;
         }
-        Ok(())
+        Ok(path)
     }
 
     /// Waits until the relay has let go of the chunk. Bounded: relay daemons up to 2.14 answer for the
