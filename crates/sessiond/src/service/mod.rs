@@ -572,7 +572,7 @@ fn with_channel(plan: &Plan, name: &str, kind: Kind) -> Result<Plan, Refusal> {
         return Ok(plan.clone());
     }
     let buffer_type = requests::buffer_type(v1::BufferType::Unspecified as i32, plan);
-    let attributes = requests::attributes(&kind.default_channel(), buffer_type, kind)?;
+    let attributes = requests::attributes(&v1::ChannelAttributes::default(), buffer_type, kind)?;
     plan.enable_channel(name, buffer_type, attributes)
 }
 

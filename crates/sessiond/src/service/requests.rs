@@ -160,14 +160,6 @@ impl Kind {
             snapshot: session.is_snapshot(),
         }
     }
-
-    /// Settings of a channel that nobody described.
-    pub(super) fn default_channel(self) -> v1::ChannelAttributes {
-        v1::ChannelAttributes {
-            overwrite: self.snapshot,
-            ..v1::ChannelAttributes::default()
-        }
-    }
 }
 
 /// Completes and checks the settings of a channel.
@@ -182,7 +174,7 @@ pub(super) fn attributes(
     };
     let or = |value: u64, default: u64| if value == 0 { default } else { value };
     let attributes = Attributes {
-        overwrite: given.overwrite(),
+        overwrite: given.overwrite.unwrap_or(kind.snapshot),
         subbuf_size: or(given.subbuf_size, default_size),
         subbuf_count: or(given.subbuf_count, SUBBUF_COUNT),
         // The live timer does the same.
