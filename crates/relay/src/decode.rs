@@ -55,6 +55,9 @@ pub enum NameProblem {
     /// Longer than the protocol allows.
     #[error("too long")]
     TooLong,
+    /// Longer than the message.
+    #[error("the message ends inside it")]
+    Cut,
     /// The last byte is no NUL.
     #[error("no NUL at its end")]
     NoNul,
@@ -237,7 +240,8 @@ impl<'a> Payload<'a> {
         if len > max {
             return Err(bad(NameProblem::TooLong));
         }
-        let (name, after) = rest.split_at_checked(len).ok_or_else(|| self.too_short())?;
+        let cut = || bad(NameProblem::Cut);
+        let (name, after) = rest.split_at_checked(len).ok_or_else(cut)?;
         if name.last() != Some(&0) {
             return Err(bad(NameProblem::NoNul));
         }
@@ -305,12 +309,11 @@ impl<'a> Payload<'a> {
                 rest,
             )?,
             hostname: self.name("host name", head.hostname_len.get(), MAX_HOSTNAME_LEN, rest)?,
-            base_path: self.name(
-                "base path",
-                head.base_path_len.get(),
-                MAX_BASE_PATH_LEN,
-                rest,
-            )?,
+            base_path: match head.base_path_len.get() {
+                // Stock relays take it for an empty one.
+                0 => "",
+                len => self.name("base path", len, MAX_BASE_PATH_LEN, rest)?,
+            },
             live_timer_us: head.live_timer_us.get(),
             snapshot: head.snapshot != 0,
             name_has_creation_time: head.name_has_creation_time != 0,

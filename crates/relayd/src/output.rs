@@ -127,6 +127,12 @@ impl Output {
         }
     }
 
+    /// Removes a directory, unless something is in it.
+    pub(crate) fn remove_empty_directory(&self, path: &str) {
+        // Not empty means that something else is in it: then it stays.
+        let _ = fs::remove_dir(self.path(path));
+    }
+
     /// Carries out what a trace chunk wants.
     pub(crate) fn run(&self, effect: &ChunkEffect) -> Result<()> {
         match effect {
@@ -141,8 +147,7 @@ impl Output {
             }
             ChunkEffect::RemoveEmpty(paths) => {
                 for path in paths {
-                    // Not empty means that something else is in it: then it stays.
-                    let _ = fs::remove_dir(self.path(path));
+                    self.remove_empty_directory(path);
                 }
                 Ok(())
             }

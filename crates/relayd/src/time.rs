@@ -3,6 +3,11 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+/// Now.
+pub(crate) fn now_unix_s() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}
+
 /// Of a session's directory: `20261122-214708`.
 pub(crate) fn in_directory(unix_s: u64) -> String {
     format("%Y%m%d-%H%M%S", unix_s)

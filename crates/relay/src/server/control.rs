@@ -296,15 +296,17 @@ impl Conversation {
     fn on_malformed(&mut self, command: Command, error: DecodeError) {
         let bad_name = matches!(error, DecodeError::BadName { .. });
         match command {
-            Command::CREATE_SESSION if bad_name => {
+            Command::CREATE_SESSION => {
                 self.say(&refused_session(self.minor));
                 return;
             }
-            Command::ADD_STREAM if bad_name => self.say(&Reply::Stream {
+            Command::ADD_STREAM => self.say(&Reply::Stream {
                 stream: StreamHandle(u64::MAX),
                 code: ReturnCode::UNKNOWN,
             }),
-            Command::CREATE_TRACE_CHUNK => self.say(&Reply::Code(ReturnCode::INVALID)),
+            Command::CREATE_TRACE_CHUNK if bad_name => {
+                self.say(&Reply::Code(ReturnCode::INVALID));
+            }
             _ if command.name().is_none() => self.say(&Reply::Code(ReturnCode::UNKNOWN)),
             _ => {}
         }

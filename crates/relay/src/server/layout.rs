@@ -13,8 +13,8 @@ pub enum Grouping {
     BySession,
 }
 
-/// The longest session name with its time.
-const MAX_NAME_AND_TIME: usize = 254;
+/// The longest session name with its time: what a file system takes.
+const MAX_NAME_AND_TIME: usize = 255;
 
 /// The directory of a session of a peer since minor 11. `created` is its creation time as
 /// `YYYYmmdd-HHMMSS` in local time.
@@ -48,31 +48,35 @@ pub fn session_directory(
     RelativePath::new("session directory", &path)
 }
 
-/// Where a peer before minor 11 wants its stream: the path it sends holds host, session and time.
+/// Where a peer before minor 11 wants its stream: the path it sends holds host, session and time, or what
+/// the user gave for the latter two. `created` is when the relay created the session, as
+/// `YYYYmmdd-HHMMSS` in local time.
 ///
 /// # Errors
 /// When the path is not fit to be a directory.
 pub fn old_stream_directory(
     grouping: Grouping,
     session_name: &str,
+    created: &str,
     path: &str,
 ) -> Result<RelativePath, NameError> {
     let path = RelativePath::new("stream path", path)?;
     if grouping == Grouping::ByHost {
         return Ok(path);
     }
-    // HOST/NAME-TIME/rest becomes NAME/HOST-TIME/rest; a custom path keeps its place.
-    let mut parts = path.as_str().splitn(3, '/');
-    if let (Some(host), Some(name_time), Some(rest)) = (parts.next(), parts.next(), parts.next()) {
-        let time = name_time
-            .strip_prefix(session_name)
-            .and_then(|time| time.strip_prefix('-'));
-        if let Some(time) = time {
-            let path = format!("{session_name}/{host}-{time}/{rest}");
-            return RelativePath::new("stream path", &path);
-        }
-    }
-    Ok(path)
+    // HOST/NAME-TIME/rest becomes NAME/HOST-TIME/rest, HOST/custom/rest becomes
+    // NAME/HOST-CREATED/custom/rest.
+    let Some((host, below_host)) = path.as_str().split_once('/') else {
+        return Ok(path);
+    };
+    let name_time = below_host.split_once('/');
+    let named = name_time.and_then(|(name_time, rest)| {
+        let time = name_time.strip_prefix(session_name)?.strip_prefix('-')?;
+        Some((time, rest))
+    });
+    let (time, rest) = named.unwrap_or((created, below_host));
+    let path = format!("{session_name}/{host}-{time}/{rest}");
+    RelativePath::new("stream path", &path)
 }
 
 #[cfg(test)]
@@ -134,7 +138,8 @@ mod tests {
     #[test]
     fn old_peers_send_whole_paths() {
         let path = "/vm/demo-20261122-214708//ust/uid/0/64-bit";
-        let dir = |grouping| old_stream_directory(grouping, "demo", path).unwrap();
+        let created = "20270101-010101";
+        let dir = |grouping| old_stream_directory(grouping, "demo", created, path).unwrap();
         assert_eq!(
             dir(Grouping::ByHost).as_str(),
             "vm/demo-20261122-214708/ust/uid/0/64-bit"
@@ -142,6 +147,12 @@ mod tests {
         assert_eq!(
             dir(Grouping::BySession).as_str(),
             "demo/vm-20261122-214708/ust/uid/0/64-bit"
+        );
+        let custom = "/vm/my/place//ust/uid/0/64-bit";
+        let dir = old_stream_directory(Grouping::BySession, "demo", created, custom).unwrap();
+        assert_eq!(
+            dir.as_str(),
+            "demo/vm-20270101-010101/my/place/ust/uid/0/64-bit"
         );
     }
 }

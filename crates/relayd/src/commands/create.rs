@@ -94,6 +94,8 @@ fn try_create_session(
     let open = |session, member| OpenSession {
         session,
         session_name: session_name.as_str().to_owned(),
+        is_live: request.live_timer_us > 0,
+        created: time::in_directory(time::now_unix_s()),
         member,
         streams: HashMap::new(),
     };
@@ -121,9 +123,14 @@ fn try_create_session(
     let directory = session.group.directory().to_owned();
     let mut member = ChunkMember::default();
     if let Some(chunk) = request.current_chunk {
-        session
+        let joined = session
             .group
-            .update(|chunks| chunks.join(&mut member, chunk))?;
+            .update(|chunks| chunks.join(&mut member, chunk));
+        if let Err(error) = joined {
+            // Nobody will use it.
+            relay.output.remove_empty_directory(&directory);
+            return Err(error.into());
+        }
     }
     Ok((open(session, member), Some(directory)))
 }
@@ -167,7 +174,8 @@ impl OpenSession {
         let directory = if self.session.minor.has_trace_chunks() {
             RelativePath::new("stream path", request.pathname)?
         } else {
-            old_stream_directory(relay.grouping, &self.session_name, request.pathname)?
+            let (name, created) = (&self.session_name, &self.created);
+            old_stream_directory(relay.grouping, name, created, request.pathname)?
         };
         let chunk = self.member.current().ok_or(RefusedError::NoChunk)?;
         let group = &self.session.group;

@@ -20,6 +20,10 @@ pub(crate) use create::create_session;
 pub(crate) struct OpenSession {
     session: Arc<Session>,
     session_name: String,
+    /// Viewers may be reading its metadata.
+    is_live: bool,
+    /// When it came, as in names of directories.
+    created: String,
     member: ChunkMember,
     streams: HashMap<StreamHandle, OpenStream>,
 }
@@ -56,6 +60,11 @@ impl OpenSession {
                 stream,
                 last_net_seq_num,
             } => self.close_stream(relay, *stream, *last_net_seq_num),
+            // A viewer has the old ones already.
+            Request::ResetMetadata { .. } if self.is_live => {
+                let why = "metadata of a live session cannot begin again".to_owned();
+                refuse(Command::RESET_METADATA, ReturnCode::UNKNOWN, why)
+            }
             Request::ResetMetadata { stream, .. } => {
                 self.on_stream(request.command(), *stream, |stream| {
                     stream.reset_metadata(relay)

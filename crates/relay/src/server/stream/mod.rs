@@ -47,8 +47,8 @@ impl Tracefiles {
     }
 
     fn is_full(&self, size: u64, data_size: u64) -> bool {
-        // Without padding, as stock does. An empty file takes any packet.
-        self.size > 0 && size > 0 && size.saturating_add(data_size) > self.size
+        // As stock does: without padding, and a packet that no file can hold opens one all the same.
+        self.size > 0 && size.saturating_add(data_size) > self.size
     }
 }
 
