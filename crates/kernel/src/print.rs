@@ -65,8 +65,10 @@ impl Hints {
                     self.add(field, Hint::Symbols(symbols));
                 }
             }
-        } else if let Some(inner) = inside("__print_flags").or_else(|| inside("__print_flags_u64"))
-        {
+        } else if let Some((_, flags)) = argument.split_once("__print_flags") {
+            // Often one side of a condition.
+            let inner = flags.trim_start_matches("_u64").trim_start();
+            let inner = closing(inner).map_or("", |close| &inner[1..close]);
             if let Some(field) = split(inner).first().and_then(|text| field(text)) {
                 self.add(field, Hint::Hex);
             }
@@ -237,8 +239,8 @@ mod tests {
             "\"dev %d,%d flags=0x%lx %*s mode 0%o vec=%u [action=%s] 100%% %s %s\", \
             ((unsigned int) ((REC->dev) >> 20)), REC->minor, ((unsigned long)(REC->flags)), 3, REC->pad, \
             REC->mode, REC->vec, __print_symbolic(REC->vec, { 0, \"HI\" }, { (1 << 3), \"a, \\\"b\\\"\" }, \
-            { NAME, \"skipped\" }, { -1, \"neg\" }), __print_flags((unsigned long)REC->gfp, \"|\", \
-            { 0x1u, \"X\" }), __get_str(x)",
+            { NAME, \"skipped\" }, { -1, \"neg\" }), (REC->gfp) ? __print_flags((unsigned long)REC->gfp, \
+            \"|\", { 0x1u, \"X\" }) : \"none\", __get_str(x)",
         );
         assert_eq!(hints.get("flags"), Some(&Hint::Hex));
         assert_eq!(hints.get("gfp"), Some(&Hint::Hex));

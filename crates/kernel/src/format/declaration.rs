@@ -48,8 +48,7 @@ pub(super) fn parse(text: &str) -> Result<Declaration, &'static str> {
     })
 }
 
-/// Splits the subscripts off the end of a declaration. Of several only the first one is told: they are
-/// all one row of elements.
+/// Splits the subscripts off the end of a declaration. Several are no number: the elements are one row.
 fn subscript(text: &str) -> Result<(&str, Option<&str>), &'static str> {
     if !text.ends_with(']') {
         return Ok((text, None));

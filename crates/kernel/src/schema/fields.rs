@@ -79,11 +79,11 @@ impl Compiler<'_> {
         if self.subsystem != names::SYSCALLS {
             return false;
         }
+        let is_number = field.name == "__syscall_nr"
+            // What it was called before Linux 4.5. Arguments can have that name too.
+            || field.name == "nr" && self.format.fields.first() == Some(field);
         let text = format!("__{}_val", field.name);
-        matches!(field.name.as_str(), "__syscall_nr" | "nr")
-            && field.shape == Shape::Value
-            && field.offset == 8
-            || self.format.fields.iter().any(|other| other.name == text)
+        is_number || self.format.fields.iter().any(|other| other.name == text)
     }
 
     /// The name in the trace. Readers refuse an event with two fields of one name.
