@@ -9,7 +9,7 @@ mod table;
 
 use std::borrow::Cow;
 
-pub(crate) use rwbs::rwbs_flags;
+pub use rwbs::rwbs_flags;
 pub use table::{PREFIXED, Prefixed, RENAMED, Renamed, TASK_EVENTS, TASK_FIELDS};
 
 /// Subsystem of the system calls.

@@ -15,7 +15,7 @@ const PREFLUSH: u32 = 1 << 10;
 ///
 /// The letters are `F` for a flush before, the operation (`R`, `W`, `D`, `DE`, `F`, `N` for none of these, `Z`
 /// and a letter for a zone), and what goes with it: `F` forced unit access, `A` read-ahead, `S`, `M`.
-pub(crate) fn rwbs_flags(letters: &[u8]) -> u32 {
+pub fn rwbs_flags(letters: &[u8]) -> u32 {
     let end = letters.iter().position(|&letter| letter == 0);
     let letters = &letters[..end.unwrap_or(letters.len())];
     let (before, letters) = match letters {

@@ -94,7 +94,6 @@ pub const PREFIXED: &[Prefixed] = &[
             "reschedule_*",
             "spurious_apic_*",
             "error_apic_*",
-            "x86_platform_ipi_*",
             "irq_work_*",
             "call_function_*",
             "threshold_apic_*",
@@ -184,6 +183,16 @@ pub const RENAMED: &[Renamed] = &[
     renamed("net", "netif_rx_exit", "net_if_rx_exit"),
     renamed("net", "netif_rx_ni_entry", "net_if_rx_ni_entry"),
     renamed("net", "netif_rx_ni_exit", "net_if_rx_ni_exit"),
+    renamed(
+        "irq_vectors",
+        "x86_platform_ipi_entry",
+        "x86_irq_vectors_ipi_entry",
+    ),
+    renamed(
+        "irq_vectors",
+        "x86_platform_ipi_exit",
+        "x86_irq_vectors_ipi_exit",
+    ),
     renamed("skb", "kfree_skb", "skb_kfree"),
     renamed("skb", "consume_skb", "skb_consume"),
     renamed(
