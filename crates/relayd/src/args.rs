@@ -138,6 +138,11 @@ pub(crate) struct Args {
         value_parser = boolean, value_name = "BOOL")]
     pub(crate) confine: Option<bool>,
 
+    /// Take packets from other addresses than the one that their session's control connection comes from.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
+        value_parser = boolean, value_name = "BOOL")]
+    pub(crate) data_from_anywhere: Option<bool>,
+
     /// Notice vanished peers by TCP keep-alive.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
         value_parser = boolean, value_name = "BOOL")]
@@ -215,6 +220,7 @@ impl Args {
             dynamic_port_allocation: self
                 .dynamic_port_allocation
                 .or(weaker.dynamic_port_allocation),
+            data_from_anywhere: self.data_from_anywhere.or(weaker.data_from_anywhere),
             confine: self.confine.or(weaker.confine),
             tcp_keep_alive: self.tcp_keep_alive.or(weaker.tcp_keep_alive),
             tcp_keep_alive_idle_time: self

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -54,6 +54,13 @@ struct Current {
 enum DataError {
     #[error("a packet of stream {0}, which does not exist")]
     UnknownStream(StreamHandle),
+    #[error("a packet of stream {0}, which another data connection carries")]
+    Taken(StreamHandle),
+    #[error(
+        "a packet of stream {stream}, whose session is of {from} (where addresses change on the way, use \
+         --data-from-anywhere)"
+    )]
+    Elsewhere { stream: StreamHandle, from: IpAddr },
     #[error("session {} ({}), stream {}: {error}", session.id, session.name, stream)]
     Stream {
         session: Arc<Session>,
@@ -213,20 +220,32 @@ impl DataConnection {
         let stream = relay
             .stream(handle)
             .ok_or(DataError::UnknownStream(handle))?;
+        self.admit(relay, &stream)?;
         self.known.insert(handle, Arc::downgrade(&stream));
         if self.known.len() >= self.purge_at {
             self.known.retain(|_, stream| stream.strong_count() > 0);
             self.purge_at = (self.known.len() * 2).max(FIRST_PURGE);
         }
-        if !self
-            .sessions
-            .iter()
-            .any(|session| session.id == stream.session.id)
-        {
-            stream.session.data_connection_came();
-            self.sessions.push(Arc::clone(&stream.session));
-        }
         Ok(stream)
+    }
+
+    /// May this connection carry packets of the stream? Nothing in the protocol says whose a data connection
+    /// is, and the numbers of streams are easy to guess.
+    fn admit(&mut self, relay: &Relay, stream: &SharedStream) -> Result<(), DataError> {
+        let session = &stream.session;
+        if self.sessions.iter().any(|known| known.id == session.id) {
+            return Ok(());
+        }
+        let from = session.address.ip();
+        if !relay.data_from_anywhere && from != self.address.ip() {
+            let stream = stream.handle;
+            return Err(DataError::Elsewhere { stream, from });
+        }
+        if !session.admit_data_connection() {
+            return Err(DataError::Taken(stream.handle));
+        }
+        self.sessions.push(Arc::clone(session));
+        Ok(())
     }
 
     /// The connection is over.

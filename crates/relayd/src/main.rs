@@ -147,6 +147,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         Arc::new(output),
         settings.grouping,
         settings.clear_allowed,
+        settings.data_from_anywhere,
         FilePool::new(limits),
     ));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -32,6 +32,8 @@ pub(crate) struct Relay {
     pub(crate) output: Arc<Output>,
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
+    /// Packets may come from another address than their session.
+    pub(crate) data_from_anywhere: bool,
     pub(crate) pool: Arc<FilePool>,
     pub(crate) register: Arc<Register>,
     next_session: AtomicU64,
@@ -50,12 +52,14 @@ impl Relay {
         output: Arc<Output>,
         grouping: Grouping,
         clear_allowed: bool,
+        data_from_anywhere: bool,
         pool: Arc<FilePool>,
     ) -> Self {
         Self {
             output,
             grouping,
             clear_allowed,
+            data_from_anywhere,
             pool,
             register: Arc::new(Register::new()),
             next_session: AtomicU64::new(1),

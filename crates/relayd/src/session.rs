@@ -1,7 +1,7 @@
 //! One relay session: what a control connection created and data connections write into.
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use relay::{Minor, RelaySessionId};
@@ -31,8 +31,8 @@ pub(crate) struct Session {
     /// socket is closed.
     control: Weak<TcpStream>,
     control_gone: AtomicBool,
-    /// Data connections that carried a packet of it and are still there.
-    data_connections: AtomicUsize,
+    /// A data connection that carried a packet of it is still there.
+    has_data_connection: AtomicBool,
     failure: OnceLock<String>,
 }
 
@@ -73,7 +73,7 @@ impl Session {
             worker: new.link.worker,
             control: Arc::downgrade(&new.link.socket),
             control_gone: AtomicBool::new(false),
-            data_connections: AtomicUsize::new(0),
+            has_data_connection: AtomicBool::new(false),
             failure: OnceLock::new(),
         });
         register.add(&session);
@@ -103,12 +103,14 @@ impl Session {
         self.control_gone.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn data_connection_came(&self) {
-        self.data_connections.fetch_add(1, Ordering::SeqCst);
+    /// A data connection wants to carry packets of this session: it may, if it is the only one. So nobody
+    /// who guesses the number of a stream gets in between.
+    pub(crate) fn admit_data_connection(&self) -> bool {
+        !self.has_data_connection.swap(true, Ordering::SeqCst)
     }
 
     pub(crate) fn data_connection_left(&self) {
-        self.data_connections.fetch_sub(1, Ordering::SeqCst);
+        self.has_data_connection.store(false, Ordering::SeqCst);
     }
 
     /// Its control connection has ended.
@@ -118,8 +120,7 @@ impl Session {
 
     /// Nothing can come for it any more, as far as is known.
     pub(crate) fn is_orphaned(&self) -> bool {
-        self.control_gone.load(Ordering::SeqCst)
-            && self.data_connections.load(Ordering::SeqCst) == 0
+        self.control_gone.load(Ordering::SeqCst) && !self.has_data_connection.load(Ordering::SeqCst)
     }
 }
 

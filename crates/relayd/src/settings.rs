@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) output: PathBuf,
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
+    pub(crate) data_from_anywhere: bool,
     pub(crate) background: Option<Background>,
     pub(crate) fd_pool_size: Option<usize>,
     pub(crate) keep_alive: KeepAlive,
@@ -68,6 +69,7 @@ impl Settings {
             } else {
                 Grouping::ByHost
             },
+            data_from_anywhere: is_on(args.data_from_anywhere),
             clear_allowed: !is_on(args.disallow_clear),
             background: if is_on(args.daemonize) {
                 Some(Background::CloseStreams)
