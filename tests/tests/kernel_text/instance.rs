@@ -25,6 +25,22 @@ pub(crate) struct Catalogue {
     pub(crate) formats: Vec<(String, EventFormat)>,
 }
 
+/// Events of a CPU since the buffer exists.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    entries: u64,
+    overrun: u64,
+    read: u64,
+    dropped: u64,
+}
+
+impl Statistics {
+    /// Everything that was to be recorded.
+    pub(crate) fn all(&self) -> u64 {
+        self.entries + self.overrun + self.read + self.dropped
+    }
+}
+
 impl Catalogue {
     pub(crate) fn schemas(&self) -> Vec<EventSchema> {
         let schema = |(subsystem, format): &(String, EventFormat)| {
@@ -126,9 +142,45 @@ impl Instance {
         self.write("tracing_on", "1")
     }
 
-    pub(crate) fn stop(&self) -> Result<()> {
-        self.write("tracing_on", "0")?;
-        self.write("events/enable", "0")
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.write("tracing_on", "0")
+    }
+
+    /// Larger pages, where the kernel has them (Linux 6.8).
+    pub(crate) fn set_page_size(&self, bytes: usize) -> Result<()> {
+        if self.dir.join("buffer_subbuf_size_kb").exists() {
+            self.write("buffer_subbuf_size_kb", &(bytes >> 10).to_string())?;
+        }
+        Ok(())
+    }
+
+    fn page_size(&self) -> Result<usize> {
+        match self.read("buffer_subbuf_size_kb") {
+            Ok(text) => Ok(text.trim().parse::<usize>()? << 10),
+            Err(_) => Ok(rustix::param::page_size()),
+        }
+    }
+
+    /// A buffer of that size for each CPU, in which the oldest events are overwritten.
+    pub(crate) fn overwrite(&self, size_kib: u32) -> Result<()> {
+        self.write("options/overwrite", "1")?;
+        self.write("buffer_size_kb", &size_kib.to_string())
+    }
+
+    /// What the kernel counts.
+    pub(crate) fn statistics(&self, cpu: u32) -> Result<Statistics> {
+        let text = self.read(&format!("per_cpu/cpu{cpu}/stats"))?;
+        let number = |name: &str| -> Result<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim_start_matches(':').trim().parse().ok())
+                .with_context(|| format!("no {name:?} in {text}"))
+        };
+        Ok(Statistics {
+            entries: number("entries")?,
+            overrun: number("overrun")?,
+            read: number("read events")?,
+            dropped: number("dropped events")?,
+        })
     }
 
     /// Something for the event of `trace_marker`.
@@ -161,9 +213,10 @@ impl Instance {
             .read(true)
             .custom_flags(nonblock)
             .open(path)?;
+        let page_size = self.page_size()?;
         let mut pages = Vec::new();
         loop {
-            let mut page = vec![0; 4096];
+            let mut page = vec![0; page_size];
             match pipe.read(&mut page) {
                 Ok(0) => return Ok(pages),
                 Ok(length) => {

@@ -23,6 +23,23 @@ pub(crate) fn everything(w: &World, instance: &Instance) -> Result<()> {
     Ok(())
 }
 
+/// A little of something.
+pub(crate) fn light(w: &World) -> Result<()> {
+    let path = w.path("light");
+    fs::write(&path, "x")?;
+    fs::remove_file(&path)?;
+    threads();
+    run(&mut Command::new("true"))?.ok()?;
+    Ok(())
+}
+
+/// So many system calls.
+pub(crate) fn storm(calls: u32) {
+    for _ in 0..calls {
+        let _ = rustix::process::getppid();
+    }
+}
+
 /// A file on disk, and files in memory.
 fn files(w: &World) -> Result<()> {
     let on_disk = std::env::current_exe()?.with_extension("kernel-text");
