@@ -1,8 +1,8 @@
 //! What upstream's library has and this one has not: the names, so that a program that uses a little of it
 //! runs, with an honest answer.
 //!
-//! Snapshots, rotation, clearing, process trackers, saving and loading, triggers and notifications, health. Each
-//! call fails and does nothing, whatever its arguments: objects are never made, so nothing has to be freed.
+//! Saving and loading, triggers and notifications, health. Each call fails and does nothing, whatever its arguments:
+//! objects are never made, so nothing has to be freed.
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
@@ -32,7 +32,6 @@ absent! {
     lttng_health_state
     lttng_health_thread_state
     lttng_list_syscalls
-    lttng_list_tracker_pids
     lttng_load_session
     lttng_load_session_attr_get_overwrite
     lttng_load_session_attr_set_input_url
@@ -44,7 +43,6 @@ absent! {
     lttng_load_session_attr_set_session_name
     lttng_register_consumer
     lttng_register_trigger
-    lttng_rotate_session
     lttng_save_session
     lttng_save_session_attr_get_omit_name
     lttng_save_session_attr_get_omit_output
@@ -54,22 +52,7 @@ absent! {
     lttng_save_session_attr_set_output_url
     lttng_save_session_attr_set_overwrite
     lttng_save_session_attr_set_session_name
-    lttng_session_list_rotation_schedules
-    lttng_snapshot_add_output
-    lttng_snapshot_del_output
-    lttng_snapshot_list_output
-    lttng_snapshot_output_set_ctrl_url
-    lttng_snapshot_output_set_data_url
-    lttng_snapshot_output_set_id
-    lttng_snapshot_output_set_local_path
-    lttng_snapshot_output_set_name
-    lttng_snapshot_output_set_network_url
-    lttng_snapshot_output_set_network_urls
-    lttng_snapshot_output_set_size
-    lttng_snapshot_record
-    lttng_track_pid
     lttng_unregister_trigger
-    lttng_untrack_pid
     lttng_userspace_probe_location_function_get_binary_fd
     lttng_userspace_probe_location_tracepoint_get_binary_fd
     spawn_viewer
@@ -78,12 +61,10 @@ absent! {
 // Functions that return `enum lttng_error_code`.
 absent! {
     c_uint, Failure::NOT_SUPPORTED.positive();
-    lttng_clear_session
     lttng_error_query_execute
     lttng_list_triggers
     lttng_register_trigger_with_automatic_name
     lttng_register_trigger_with_name
-    lttng_session_get_tracker_handle
 }
 
 // Obsolete in upstream too, with this answer.
@@ -157,17 +138,9 @@ absent! {
     lttng_notification_get_trigger
     lttng_rate_policy_every_n_create
     lttng_rate_policy_once_after_n_create
-    lttng_rotation_schedule_periodic_create
-    lttng_rotation_schedule_size_threshold_create
-    lttng_rotation_schedules_get_at_index
     lttng_save_session_attr_create
     lttng_save_session_attr_get_output_url
     lttng_save_session_attr_get_session_name
-    lttng_snapshot_output_create
-    lttng_snapshot_output_get_ctrl_url
-    lttng_snapshot_output_get_data_url
-    lttng_snapshot_output_get_name
-    lttng_snapshot_output_list_get_next
     lttng_trigger_create
     lttng_trigger_get_action
     lttng_trigger_get_condition
@@ -215,8 +188,6 @@ absent! {
     lttng_action_stop_session_get_session_name
     lttng_action_stop_session_set_rate_policy
     lttng_action_stop_session_set_session_name
-    lttng_clear_handle_get_result
-    lttng_clear_handle_wait_for_completion
     lttng_condition_buffer_usage_get_channel_name
     lttng_condition_buffer_usage_get_domain_type
     lttng_condition_buffer_usage_get_session_name
@@ -312,55 +283,9 @@ absent! {
     lttng_notification_channel_has_pending_notification
     lttng_notification_channel_subscribe
     lttng_notification_channel_unsubscribe
-    lttng_process_attr_group_id_tracker_handle_add_gid
-    lttng_process_attr_group_id_tracker_handle_add_group_name
-    lttng_process_attr_group_id_tracker_handle_remove_gid
-    lttng_process_attr_group_id_tracker_handle_remove_group_name
-    lttng_process_attr_process_id_tracker_handle_add_pid
-    lttng_process_attr_process_id_tracker_handle_remove_pid
-    lttng_process_attr_tracker_handle_get_inclusion_set
-    lttng_process_attr_tracker_handle_get_tracking_policy
-    lttng_process_attr_tracker_handle_set_tracking_policy
-    lttng_process_attr_user_id_tracker_handle_add_uid
-    lttng_process_attr_user_id_tracker_handle_add_user_name
-    lttng_process_attr_user_id_tracker_handle_remove_uid
-    lttng_process_attr_user_id_tracker_handle_remove_user_name
-    lttng_process_attr_values_get_count
-    lttng_process_attr_values_get_gid_at_index
-    lttng_process_attr_values_get_group_name_at_index
-    lttng_process_attr_values_get_pid_at_index
-    lttng_process_attr_values_get_type_at_index
-    lttng_process_attr_values_get_uid_at_index
-    lttng_process_attr_values_get_user_name_at_index
-    lttng_process_attr_virtual_group_id_tracker_handle_add_gid
-    lttng_process_attr_virtual_group_id_tracker_handle_add_group_name
-    lttng_process_attr_virtual_group_id_tracker_handle_remove_gid
-    lttng_process_attr_virtual_group_id_tracker_handle_remove_group_name
-    lttng_process_attr_virtual_process_id_tracker_handle_add_pid
-    lttng_process_attr_virtual_process_id_tracker_handle_remove_pid
-    lttng_process_attr_virtual_user_id_tracker_handle_add_uid
-    lttng_process_attr_virtual_user_id_tracker_handle_add_user_name
-    lttng_process_attr_virtual_user_id_tracker_handle_remove_uid
-    lttng_process_attr_virtual_user_id_tracker_handle_remove_user_name
     lttng_rate_policy_every_n_get_interval
     lttng_rate_policy_get_type
     lttng_rate_policy_once_after_n_get_threshold
-    lttng_rotation_handle_get_archive_location
-    lttng_rotation_handle_get_state
-    lttng_rotation_schedule_get_type
-    lttng_rotation_schedule_periodic_get_period
-    lttng_rotation_schedule_periodic_set_period
-    lttng_rotation_schedule_size_threshold_get_threshold
-    lttng_rotation_schedule_size_threshold_set_threshold
-    lttng_rotation_schedules_get_count
-    lttng_session_add_rotation_schedule
-    lttng_session_remove_rotation_schedule
-    lttng_trace_archive_location_local_get_absolute_path
-    lttng_trace_archive_location_relay_get_control_port
-    lttng_trace_archive_location_relay_get_data_port
-    lttng_trace_archive_location_relay_get_host
-    lttng_trace_archive_location_relay_get_protocol_type
-    lttng_trace_archive_location_relay_get_relative_path
     lttng_trigger_get_name
     lttng_trigger_get_owner_uid
     lttng_trigger_set_owner_uid
@@ -375,9 +300,6 @@ absent! {
 absent! {
     u64, 0;
     lttng_event_expr_is_equal
-    lttng_snapshot_output_get_id
-    lttng_snapshot_output_get_maxsize
-    lttng_trace_archive_location_get_type
 }
 
 // Functions that free an object; NULL is the only one there is.
@@ -385,7 +307,6 @@ absent! {
     (), ();
     lttng_action_destroy
     lttng_action_path_destroy
-    lttng_clear_handle_destroy
     lttng_condition_destroy
     lttng_error_query_destroy
     lttng_error_query_results_destroy
@@ -398,14 +319,8 @@ absent! {
     lttng_log_level_rule_destroy
     lttng_notification_channel_destroy
     lttng_notification_destroy
-    lttng_process_attr_tracker_handle_destroy
     lttng_rate_policy_destroy
-    lttng_rotation_handle_destroy
-    lttng_rotation_schedule_destroy
-    lttng_rotation_schedules_destroy
     lttng_save_session_attr_destroy
-    lttng_snapshot_output_destroy
-    lttng_snapshot_output_list_destroy
     lttng_trigger_destroy
     lttng_triggers_destroy
     lttng_userspace_probe_location_destroy

@@ -8,7 +8,7 @@ use crate::boundary::{negative, optional_text};
 use crate::daemon::connect;
 use crate::failure::Failure;
 use crate::lifecycle::session_name;
-use crate::output::{from_urls, relay_from_urls};
+use crate::output::{from_urls, relay_from_urls, this_machine};
 
 /// Creates a session; without URL it has no output.
 #[unsafe(no_mangle)]
@@ -22,7 +22,8 @@ pub unsafe extern "C" fn lttng_create_session(name: *const c_char, url: *const c
     })
 }
 
-/// Not supported yet: checks what it is given and creates nothing.
+/// Creates a live session, whose data reach the relay daemon at least every `timer_interval` microseconds, not 0;
+/// without URL a relay daemon on this machine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_create_session_live(
     name: *const c_char,
@@ -31,16 +32,20 @@ pub unsafe extern "C" fn lttng_create_session_live(
 ) -> c_int {
     negative(|| {
         // SAFETY: the crate's rule.
-        let (_name, url) = unsafe { (session_name(name)?, optional_text(url)?) };
+        let (name, url) = unsafe { (session_name(name)?, optional_text(url)?) };
         if timer_interval == 0 {
             return Err(Failure::INVALID);
         }
-        relay_from_urls(url.as_deref(), None)?;
-        Err(Failure::NOT_SUPPORTED)
+        let output = relay_from_urls(url.as_deref(), None)?;
+        connect()?.create_session(CreateSessionRequest {
+            live_timer_us: timer_interval,
+            ..CreateSessionRequest::new(name, output.unwrap_or_else(this_machine))
+        })?;
+        Ok(0)
     })
 }
 
-/// Not supported yet: checks what it is given and creates nothing.
+/// Creates a snapshot session; without URL it has no snapshot output yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_create_session_snapshot(
     name: *const c_char,
@@ -48,8 +53,12 @@ pub unsafe extern "C" fn lttng_create_session_snapshot(
 ) -> c_int {
     negative(|| {
         // SAFETY: the crate's rule.
-        let (_name, url) = unsafe { (session_name(name)?, optional_text(snapshot_url)?) };
-        from_urls(url.as_deref(), None)?;
-        Err(Failure::NOT_SUPPORTED)
+        let (name, url) = unsafe { (session_name(name)?, optional_text(snapshot_url)?) };
+        let output = from_urls(url.as_deref(), None)?.unwrap_or_else(Output::none);
+        connect()?.create_session(CreateSessionRequest {
+            snapshot: true,
+            ..CreateSessionRequest::new(name, output)
+        })?;
+        Ok(0)
     })
 }

@@ -10,13 +10,14 @@ use crate::abi::NAME_MAX;
 use crate::boundary::{guard, optional_text, out, positive, reference, reference_mut};
 use crate::daemon::connect;
 use crate::failure::Failure;
-use crate::output::relay_from_urls;
+use crate::output::{relay_from_urls, this_machine};
 
-/// What kind of session; live and snapshot sessions can be described, not yet created.
+/// What kind of session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Regular,
-    Live,
+    /// With its timer, microseconds, not 0.
+    Live(u32),
     Snapshot,
 }
 
@@ -86,7 +87,7 @@ unsafe fn network(
     // SAFETY: the crate's rule.
     let (control, data) = unsafe { (optional_text(control_url)?, optional_text(data_url)?) };
     let output = relay_from_urls(control.as_deref(), data.as_deref())?;
-    Ok(Some(output.unwrap_or_else(|| Output::relay("127.0.0.1"))))
+    Ok(Some(output.unwrap_or_else(this_machine)))
 }
 
 /// A regular session without output. A NULL or empty name is chosen by the daemon, here and below.
@@ -147,7 +148,7 @@ pub unsafe extern "C" fn lttng_session_descriptor_snapshot_network_create(
     unsafe { make(name, Mode::Snapshot, || network(control_url, data_url)) }
 }
 
-/// A live session through a relay on this machine. The interval is in microseconds, not 0.
+/// A live session through a relay on this machine. The interval is in microseconds, 1 to 2^32 - 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_session_descriptor_live_create(
     name: *const c_char,
@@ -164,7 +165,7 @@ pub unsafe extern "C" fn lttng_session_descriptor_live_create(
     }
 }
 
-/// A live session through a relay. The interval is in microseconds, not 0.
+/// A live session through a relay. The interval is in microseconds, 1 to 2^32 - 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_session_descriptor_live_network_create(
     name: *const c_char,
@@ -172,11 +173,16 @@ pub unsafe extern "C" fn lttng_session_descriptor_live_network_create(
     data_url: *const c_char,
     live_timer_interval_us: c_ulonglong,
 ) -> *mut Descriptor {
-    if live_timer_interval_us == 0 {
-        return ptr::null_mut();
-    }
+    let timer_us = match u32::try_from(live_timer_interval_us) {
+        Ok(us) if us != 0 => us,
+        _ => return ptr::null_mut(),
+    };
     // SAFETY: the crate's rule.
-    unsafe { make(name, Mode::Live, || network(control_url, data_url)) }
+    unsafe {
+        make(name, Mode::Live(timer_us), || {
+            network(control_url, data_url)
+        })
+    }
 }
 
 /// The session's name; it belongs to the descriptor.
@@ -220,9 +226,6 @@ pub unsafe extern "C" fn lttng_create_session_ext(session_descriptor: *mut Descr
     positive(|| {
         // SAFETY: the crate's rule; a descriptor was made by this library.
         let descriptor = unsafe { reference_mut(session_descriptor) }?;
-        if descriptor.mode != Mode::Regular {
-            return Err(Failure::NOT_SUPPORTED);
-        }
         if descriptor.auto_named {
             // Such names are the daemon's to give.
             return Err(Failure(ErrorCode::SESSION_EXISTS));
@@ -233,6 +236,11 @@ pub unsafe extern "C" fn lttng_create_session_ext(session_descriptor: *mut Descr
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let request = CreateSessionRequest {
             output: descriptor.output.clone(),
+            live_timer_us: match descriptor.mode {
+                Mode::Live(us) => us,
+                Mode::Regular | Mode::Snapshot => 0,
+            },
+            snapshot: descriptor.mode == Mode::Snapshot,
             ..CreateSessionRequest::in_home(name)
         };
         let created = connect()?.create_session(request)?;

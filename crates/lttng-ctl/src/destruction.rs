@@ -1,91 +1,29 @@
 //! Destroying a session through a handle that tells when it is done.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::ffi::{c_char, c_int, c_uint};
 
-use control::blocking::Client;
 use control::v1::DestroySessionRequest;
+use control::v1::rotation::State;
 
-use crate::boundary::{
-    guard, leave_signals_to_the_program, out, positive, reference, reference_mut,
-};
+use crate::boundary::{guard, out, positive, reference, reference_mut};
 use crate::daemon::connect;
 use crate::failure::{Failure, OK};
 use crate::lifecycle::session_name;
-
-/// How long [`lttng_destroy_session_ext`] itself waits for the end at most. A destruction that takes longer
-/// has surely arrived at the daemon by then, so that it happens even if the program ends at once.
-const ARRIVAL: Duration = Duration::from_millis(200);
-
-/// Values of `enum lttng_destruction_handle_status`.
-const STATUS_OK: c_int = 0;
-const STATUS_COMPLETED: c_int = 1;
-const STATUS_TIMEOUT: c_int = 2;
-const STATUS_INVALID: c_int = -1;
-const STATUS_ERROR: c_int = -2;
-
-/// `LTTNG_ROTATION_STATE_NO_ROTATION`.
-const NO_ROTATION: c_int = 0;
+use crate::location::{Location, OwnedLocation};
+use crate::pending::{Pending, status};
+use crate::rotation::state;
 
 /// `struct lttng_destruction_handle`, opaque to C.
 #[derive(Debug)]
 pub struct DestructionHandle {
-    state: State,
+    pending: Pending<Archive>,
 }
 
+/// What became of the last trace chunk.
 #[derive(Debug)]
-enum State {
-    Waiting(Receiver<Result<(), Failure>>),
-    Done(Result<(), Failure>),
-    /// The thread that waited is gone: a bug.
-    Lost,
-}
-
-impl DestructionHandle {
-    /// Destroys in a thread of its own, so that the caller may stop waiting.
-    fn begin(mut client: Client, name: String) -> Result<Self, Failure> {
-        let (sender, receiver) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("lttng-destroy".into())
-            .spawn(move || {
-                leave_signals_to_the_program();
-                let answer = client.destroy_session(DestroySessionRequest::of(name));
-                // Nobody listens if the handle is gone.
-                let _ = sender.send(answer.map(drop).map_err(Failure::from));
-            })
-            .map_err(|_| Failure(control::ErrorCode::NO_MEMORY))?;
-        let mut handle = Self {
-            state: State::Waiting(receiver),
-        };
-        handle.wait(Some(ARRIVAL));
-        Ok(handle)
-    }
-
-    /// `None`: for ever.
-    fn wait(&mut self, limit: Option<Duration>) -> c_int {
-        let State::Waiting(receiver) = &self.state else {
-            return self.status();
-        };
-        let answer = match limit {
-            None => receiver.recv().ok(),
-            Some(limit) => match receiver.recv_timeout(limit) {
-                Ok(answer) => Some(answer),
-                Err(mpsc::RecvTimeoutError::Timeout) => return STATUS_TIMEOUT,
-                Err(mpsc::RecvTimeoutError::Disconnected) => None,
-            },
-        };
-        self.state = answer.map_or(State::Lost, State::Done);
-        self.status()
-    }
-
-    fn status(&self) -> c_int {
-        match self.state {
-            State::Waiting(_) => STATUS_TIMEOUT,
-            State::Done(_) => STATUS_COMPLETED,
-            State::Lost => STATUS_ERROR,
-        }
-    }
+struct Archive {
+    state: State,
+    location: Option<OwnedLocation>,
 }
 
 /// Begins to destroy a session. Without handle, returns what the daemon said; with handle, what became of it
@@ -102,9 +40,15 @@ pub unsafe extern "C" fn lttng_destroy_session_ext(
         // SAFETY: the crate's rule.
         match unsafe { out(handle) } {
             Ok(place) => {
-                place.set(Box::into_raw(Box::new(DestructionHandle::begin(
-                    client, name,
-                )?)));
+                let pending = Pending::begin("lttng-destroy", move || {
+                    let answer = client.destroy_session(DestroySessionRequest::of(name))?;
+                    let rotation = answer.rotation.unwrap_or_default();
+                    Ok(Archive {
+                        state: rotation.state(),
+                        location: rotation.location.as_ref().and_then(OwnedLocation::of),
+                    })
+                })?;
+                place.set(Box::into_raw(Box::new(DestructionHandle { pending })));
             }
             Err(_) => {
                 let no_wait = true;
@@ -121,11 +65,35 @@ pub unsafe extern "C" fn lttng_destruction_handle_wait_for_completion(
     handle: *mut DestructionHandle,
     timeout_ms: c_int,
 ) -> c_int {
-    guard(STATUS_ERROR, || {
+    guard(status::ERROR, || {
         // SAFETY: the crate's rule; a handle was made by this library.
         match unsafe { reference_mut(handle) } {
-            Ok(handle) => handle.wait(u64::try_from(timeout_ms).ok().map(Duration::from_millis)),
-            Err(_) => STATUS_INVALID,
+            Ok(handle) => handle.pending.wait(timeout_ms),
+            Err(_) => status::INVALID,
+        }
+    })
+}
+
+/// Puts what `read` finds in the answer, once it is there.
+///
+/// # Safety
+/// The crate's rule.
+unsafe fn get<T>(
+    handle: *const DestructionHandle,
+    place: *mut T,
+    read: impl FnOnce(&Result<Archive, Failure>) -> Option<T>,
+) -> c_int {
+    guard(status::ERROR, || {
+        // SAFETY: the crate's rule; a handle was made by this library.
+        let (Ok(handle), Ok(place)) = (unsafe { (reference(handle), out(place)) }) else {
+            return status::INVALID;
+        };
+        match handle.pending.answer().and_then(read) {
+            Some(value) => {
+                place.set(value);
+                status::OK
+            }
+            None => status::INVALID,
         }
     })
 }
@@ -136,46 +104,46 @@ pub unsafe extern "C" fn lttng_destruction_handle_get_result(
     handle: *const DestructionHandle,
     result: *mut c_uint,
 ) -> c_int {
-    guard(STATUS_ERROR, || {
-        // SAFETY: the crate's rule; a handle was made by this library.
-        match unsafe { (reference(handle), out(result)) } {
-            (Ok(handle), Ok(place)) => match handle.state {
-                State::Done(result) => {
-                    place.set(result.map_or_else(Failure::positive, |()| OK));
-                    STATUS_OK
-                }
-                _ => STATUS_INVALID,
-            },
-            _ => STATUS_INVALID,
-        }
-    })
+    let read = |answer: &Result<Archive, Failure>| {
+        Some(
+            answer
+                .as_ref()
+                .map_or_else(|failure| failure.positive(), |_| OK),
+        )
+    };
+    // SAFETY: the crate's rule.
+    unsafe { get(handle, result, read) }
 }
 
-/// Always "no rotation", once the destruction is completed: sessions are not rotated yet.
+/// Whether the last trace chunk was archived, once the destruction is completed: "no rotation" for a session that
+/// was never rotated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_destruction_handle_get_rotation_state(
     handle: *const DestructionHandle,
     rotation_state: *mut c_int,
 ) -> c_int {
-    guard(STATUS_ERROR, || {
-        // SAFETY: the crate's rule; a handle was made by this library.
-        match unsafe { (reference(handle), out(rotation_state)) } {
-            (Ok(handle), Ok(place)) if matches!(handle.state, State::Done(_)) => {
-                place.set(NO_ROTATION);
-                STATUS_OK
-            }
-            _ => STATUS_INVALID,
-        }
-    })
+    let read = |answer: &Result<Archive, Failure>| {
+        let state_of = answer
+            .as_ref()
+            .map_or(State::Unspecified, |archive| archive.state);
+        Some(state(state_of))
+    };
+    // SAFETY: the crate's rule.
+    unsafe { get(handle, rotation_state, read) }
 }
 
-/// Always invalid, as upstream answers for a session that was not rotated.
+/// Where the last trace chunk was archived. It belongs to the handle. Invalid for a session that was not rotated.
 #[unsafe(no_mangle)]
-pub extern "C" fn lttng_destruction_handle_get_archive_location(
-    _handle: *const DestructionHandle,
-    _location: *mut *const c_void,
+pub unsafe extern "C" fn lttng_destruction_handle_get_archive_location(
+    handle: *const DestructionHandle,
+    location: *mut *const Location,
 ) -> c_int {
-    STATUS_INVALID
+    let read = |answer: &Result<Archive, Failure>| {
+        let location = answer.as_ref().ok()?.location.as_ref()?;
+        Some(location.as_ptr())
+    };
+    // SAFETY: the crate's rule.
+    unsafe { get(handle, location, read) }
 }
 
 /// Frees a handle; the destruction goes on.

@@ -2,7 +2,8 @@
 //! binary interface, and the calls of the network session proposal.
 //!
 //! Every call is translated to the control API of the session daemon (crate `control`); the library owns
-//! nothing and starts no thread, but for the one that waits when a session is destroyed through a handle.
+//! nothing and starts no thread, but for the one that waits when a session is destroyed or cleared through a
+//! handle.
 //! `docs/c-api.md` is the reference, `include/lttng` has the headers.
 //!
 //! # Safety
@@ -24,6 +25,7 @@ pub mod abi;
 pub mod absent;
 pub mod boundary;
 pub mod channel;
+pub mod clear;
 pub mod context;
 pub mod create;
 pub mod daemon;
@@ -37,7 +39,16 @@ pub mod failure;
 pub mod handle;
 pub mod lifecycle;
 pub mod listing;
+pub mod location;
 pub mod network;
 pub mod network_option;
 pub mod output;
+pub mod pending;
+pub mod rotation;
+pub mod schedule;
+pub mod snapshot;
+pub mod snapshot_output;
 pub mod tracepoints;
+pub mod tracker;
+pub mod tracker_pids;
+pub mod tracker_values;

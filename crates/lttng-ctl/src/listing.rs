@@ -38,8 +38,8 @@ fn listed_session(session: &v1::Session, tail: &mut Tail) -> Session {
         name: fixed(&session.name),
         path: fixed(&describe(session.output.as_ref()).unwrap_or_default()),
         enabled: session.active.into(),
-        snapshot_mode: 0,
-        live_timer_interval: 0,
+        snapshot_mode: session.snapshot.into(),
+        live_timer_interval: session.live_timer_us,
         alignment_padding: [0; 4],
         extended: tail.put(SessionExtension {
             created: session.created_unix_s,
@@ -83,6 +83,8 @@ pub unsafe extern "C" fn lttng_list_domains(
         let buffers = match session.buffer_type() {
             BufferType::PerUid => Some(buffer_type::PER_UID),
             BufferType::PerPid => Some(buffer_type::PER_PID),
+            // A domain without channels: something was tracked.
+            BufferType::Unspecified if !session.trackers.is_empty() => Some(buffer_type::PER_UID),
             BufferType::Unspecified => None,
         };
         let there: Vec<c_int> = buffers.into_iter().collect();

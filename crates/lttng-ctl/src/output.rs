@@ -38,6 +38,11 @@ pub(crate) fn relay_from_urls(
     }
 }
 
+/// The relay daemon of a session that names none.
+pub(crate) fn this_machine() -> Output {
+    Output::relay("127.0.0.1")
+}
+
 /// A number does not tell what is wrong with a URL, so the library says it, as upstream does.
 fn say(error: &UrlError, url: &str) {
     if let Some(reason) = error.reason() {

@@ -28,10 +28,12 @@ fn sizes_offsets_and_values_are_upstreams() -> Result<()> {
 }
 
 #[test]
-fn a_program_for_upstreams_headers_compiles_with_ours() -> Result<()> {
-    installed("compile")?
-        .compile("behaviour", Kit::Ours)
-        .map(drop)
+fn programs_for_upstreams_headers_compile_with_ours() -> Result<()> {
+    let installed = installed("compile")?;
+    for program in ["behaviour", "modes", "trackers"] {
+        installed.compile(program, Kit::Ours)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -29,12 +29,12 @@ enum lttng_destruction_handle_status lttng_destruction_handle_wait_for_completio
 enum lttng_destruction_handle_status lttng_destruction_handle_get_result(
 		const struct lttng_destruction_handle *handle, enum lttng_error_code *result);
 
-/* LTTNG_ROTATION_STATE_NO_ROTATION for now. */
+/* LTTNG_ROTATION_STATE_NO_ROTATION for a session that was not rotated. */
 enum lttng_destruction_handle_status lttng_destruction_handle_get_rotation_state(
 		const struct lttng_destruction_handle *handle,
 		enum lttng_rotation_state *rotation_state);
 
-/* INVALID for a session that was not rotated. */
+/* Of the last trace chunk. INVALID for a session that was not rotated. The location belongs to the handle. */
 enum lttng_destruction_handle_status lttng_destruction_handle_get_archive_location(
 		const struct lttng_destruction_handle *handle,
 		const struct lttng_trace_archive_location **location);

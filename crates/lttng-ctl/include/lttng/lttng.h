@@ -4,17 +4,22 @@
 #define LTTNG_H
 
 #include <lttng/channel.h>
+#include <lttng/clear-handle.h>
+#include <lttng/clear.h>
 #include <lttng/constant.h>
 #include <lttng/destruction-handle.h>
 #include <lttng/domain.h>
 #include <lttng/endpoint.h>
 #include <lttng/event.h>
 #include <lttng/handle.h>
+#include <lttng/location.h>
 #include <lttng/lttng-error.h>
 #include <lttng/lttng-network.h>
 #include <lttng/rotation.h>
 #include <lttng/session-descriptor.h>
 #include <lttng/session.h>
+#include <lttng/snapshot.h>
+#include <lttng/tracker.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -36,12 +36,14 @@ struct lttng_session_descriptor *lttng_session_descriptor_local_create(const cha
 struct lttng_session_descriptor *lttng_session_descriptor_network_create(const char *name,
 		const char *control_url, const char *data_url);
 
-/* Snapshot and live sessions can be described; to create them is refused with LTTNG_ERR_NOT_SUPPORTED. */
+/* Snapshot sessions: the output is that of their snapshots. */
 struct lttng_session_descriptor *lttng_session_descriptor_snapshot_create(const char *name);
 struct lttng_session_descriptor *lttng_session_descriptor_snapshot_local_create(const char *name,
 		const char *path);
 struct lttng_session_descriptor *lttng_session_descriptor_snapshot_network_create(const char *name,
 		const char *control_url, const char *data_url);
+
+/* Live sessions. Without URLs through a relay daemon on this machine. The interval is at most 2^32 - 1. */
 struct lttng_session_descriptor *lttng_session_descriptor_live_create(const char *name,
 		unsigned long long live_timer_interval_us);
 struct lttng_session_descriptor *lttng_session_descriptor_live_network_create(const char *name,

@@ -42,8 +42,15 @@ int lttng_create_session(const char *name, const char *url);
 /* Creates what a descriptor says. Returns LTTNG_OK or a positive error code. */
 enum lttng_error_code lttng_create_session_ext(struct lttng_session_descriptor *session_descriptor);
 
-/* Both are refused with LTTNG_ERR_NOT_SUPPORTED for now. */
+/*
+ * Creates a snapshot session: see snapshot.h. The URL becomes its first snapshot output; with NULL it has none.
+ */
 int lttng_create_session_snapshot(const char *name, const char *snapshot_url);
+
+/*
+ * Creates a live session, which can be read while it records. Its data reach the relay daemon of the URL (NULL: one on
+ * this machine) at least every timer_interval microseconds, not 0.
+ */
 int lttng_create_session_live(const char *name, const char *url, unsigned int timer_interval);
 
 /* Stops the session if needed, waits until all its data is where it belongs, and forgets it. */

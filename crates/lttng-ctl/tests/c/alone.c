@@ -89,16 +89,80 @@ static void no_daemon(void)
 	lttng_destroy_handle(handle);
 }
 
-/* Live and snapshot sessions are not there yet: with good arguments nothing is asked of a daemon. */
-static void not_there(void)
+static void snapshots(void)
+{
+	struct lttng_snapshot_output *output = lttng_snapshot_output_create();
+	struct lttng_snapshot_output_list *list = NULL;
+
+	EXPECT(lttng_create_session_snapshot("s", "relative"), INVALID);
+	EXPECT(lttng_create_session_snapshot("s", NULL), NONE);
+	EXPECT(lttng_snapshot_add_output("s", NULL), INVALID);
+	EXPECT(lttng_snapshot_add_output("s", output), INVALID);
+	EXPECT(lttng_snapshot_output_set_local_path("/tmp", output), 0);
+	EXPECT(lttng_snapshot_add_output(NULL, output), INVALID);
+	EXPECT(lttng_snapshot_add_output("s", output), NONE);
+	EXPECT(lttng_snapshot_del_output("s", output), NONE);
+	EXPECT(lttng_snapshot_list_output("s", NULL), INVALID);
+	EXPECT(lttng_snapshot_list_output("s", &list), NONE);
+	EXPECT(lttng_snapshot_output_list_get_next(NULL) == NULL, 1);
+	lttng_snapshot_output_list_destroy(list);
+	/* What is wrong with single URLs is found when they are used. */
+	EXPECT(lttng_snapshot_output_set_data_url("tcp://10.0.0.1", output), 0);
+	EXPECT(lttng_snapshot_record("s", output, 0), INVALID);
+	EXPECT(lttng_snapshot_record("s", NULL, 0), NONE);
+	EXPECT(lttng_snapshot_output_get_id(NULL), 0);
+	EXPECT(lttng_snapshot_output_get_name(NULL) == NULL, 1);
+	lttng_snapshot_output_destroy(output);
+}
+
+static void rotations(void)
+{
+	struct lttng_rotation_schedule *period = lttng_rotation_schedule_periodic_create();
+	struct lttng_rotation_schedules *list = NULL;
+	struct lttng_rotation_handle *rotation = NULL;
+	struct lttng_clear_handle *clear = NULL;
+	enum lttng_error_code code;
+
+	EXPECT(lttng_rotate_session("s", NULL, &rotation), NONE);
+	EXPECT(rotation == NULL, 1);
+	EXPECT(lttng_rotate_session("s", NULL, NULL), NONE);
+	EXPECT(lttng_session_add_rotation_schedule("s", period), LTTNG_ROTATION_STATUS_INVALID);
+	EXPECT(lttng_rotation_schedule_periodic_set_period(period, 1), LTTNG_ROTATION_STATUS_OK);
+	EXPECT(lttng_rotation_schedule_periodic_get_period(period, NULL),
+	       LTTNG_ROTATION_STATUS_INVALID);
+	EXPECT(lttng_session_add_rotation_schedule("s", period), LTTNG_ROTATION_STATUS_ERROR);
+	EXPECT(lttng_session_list_rotation_schedules("s", NULL), INVALID);
+	EXPECT(lttng_session_list_rotation_schedules("s", &list), NONE);
+	EXPECT(lttng_rotation_schedules_get_at_index(NULL, 0) == NULL, 1);
+	lttng_rotation_schedules_destroy(list);
+	lttng_rotation_schedule_destroy(period);
+	EXPECT(lttng_clear_session(NULL, &clear), LTTNG_ERR_INVALID);
+	EXPECT(lttng_clear_session("s", &clear), LTTNG_ERR_NO_SESSIOND);
+	EXPECT(clear == NULL, 1);
+	EXPECT(lttng_clear_session("s", NULL), LTTNG_ERR_NO_SESSIOND);
+	EXPECT(lttng_clear_handle_wait_for_completion(NULL, 0), LTTNG_CLEAR_HANDLE_STATUS_INVALID);
+	EXPECT(lttng_clear_handle_get_result(NULL, &code), LTTNG_CLEAR_HANDLE_STATUS_INVALID);
+	lttng_clear_handle_destroy(NULL);
+}
+
+static void live_and_trackers(void)
 {
 	struct lttng_session_descriptor *live = lttng_session_descriptor_live_create("l", 1000);
+	struct lttng_process_attr_tracker_handle *tracker = NULL;
 
-	EXPECT(lttng_create_session_live("l", NULL, 1000), -LTTNG_ERR_NOT_SUPPORTED);
-	EXPECT(lttng_create_session_snapshot("l", NULL), -LTTNG_ERR_NOT_SUPPORTED);
+	EXPECT(lttng_create_session_live("l", NULL, 1000), NONE);
+	EXPECT(lttng_create_session_live("l", NULL, 0), INVALID);
 	EXPECT(live != NULL, 1);
-	EXPECT(lttng_create_session_ext(live), LTTNG_ERR_NOT_SUPPORTED);
+	EXPECT(lttng_create_session_ext(live), LTTNG_ERR_NO_SESSIOND);
 	lttng_session_descriptor_destroy(live);
+	EXPECT(lttng_session_descriptor_live_create("l", 1ull << 32) == NULL, 1);
+	EXPECT(lttng_session_get_tracker_handle("s", LTTNG_DOMAIN_UST,
+			LTTNG_PROCESS_ATTR_VIRTUAL_PROCESS_ID, &tracker), LTTNG_ERR_NO_SESSIOND);
+	EXPECT(lttng_session_get_tracker_handle("s", LTTNG_DOMAIN_UST, 4711, &tracker),
+	       LTTNG_ERR_INVALID);
+	EXPECT(lttng_session_get_tracker_handle("s", LTTNG_DOMAIN_KERNEL, -1, &tracker),
+	       LTTNG_ERR_INVALID);
+	EXPECT(tracker == NULL, 1);
 }
 
 int main(void)
@@ -108,6 +172,8 @@ int main(void)
 		EXPECT(setgid(65534) || setuid(65534), 0);
 	nulls();
 	no_daemon();
-	not_there();
+	snapshots();
+	rotations();
+	live_and_trackers();
 	return 0;
 }
