@@ -81,14 +81,18 @@ impl Stream {
         if self.index_file.take().is_some() {
             self.effects.push_back(StreamEffect::CloseIndex);
         }
-        match to {
-            Some(chunk) => self.move_to(chunk),
-            None => self.leave_files()?,
-        }
+        let moved = match to {
+            Some(chunk) => {
+                self.move_to(chunk);
+                Ok(())
+            }
+            None => self.leave_files(),
+        };
+        // After an error too: the chunk must not wait for this stream for ever.
         if let Some(old) = old {
             self.effects.push_back(StreamEffect::LeaveChunk(old.chunk));
         }
-        Ok(())
+        moved
     }
 
     fn leave_files(&mut self) -> Result<(), StreamError> {
