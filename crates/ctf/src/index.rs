@@ -233,6 +233,14 @@ impl<'a> IndexFile<'a> {
     }
 }
 
+impl IndexRecord {
+    /// Decodes one record of a file of this version; `None` if `bytes` is shorter than that.
+    pub fn decode(version: IndexVersion, bytes: &[u8]) -> Option<Self> {
+        let record = bytes.get(..version.record_len())?;
+        decode(record, version.minor())
+    }
+}
+
 /// Decodes one record; `None` if `bytes` is shorter than a record of version 1.0.
 fn decode(bytes: &[u8], minor: u32) -> Option<IndexRecord> {
     let (raw, rest) = RawRecord::ref_from_prefix(bytes).ok()?;

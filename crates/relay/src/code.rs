@@ -38,6 +38,7 @@ macro_rules! open_number {
         }
     };
 }
+pub(crate) use open_number;
 
 open_number! {
     /// The command of a control message.

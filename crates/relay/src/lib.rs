@@ -6,6 +6,8 @@
 //! answered by one [`Reply`] (but `SEND_METADATA`), in order, without a header. On the *data
 //! connection* it sends [`DataPacket`]s and nothing ever comes back. What a message looks like
 //! depends on the smaller of the two minors the ends told each other: [`Minor`].
+//!
+//! Viewers speak another protocol, on a third port: [`live`].
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +19,7 @@ mod decode;
 mod encode;
 mod ids;
 pub mod limits;
+pub mod live;
 mod minor;
 mod reply;
 mod request;

@@ -20,6 +20,7 @@ macro_rules! layouts {
         const _: () = assert!(size_of::<$name>() == $size);
     )*};
 }
+pub(crate) use layouts;
 
 layouts! {
     /// In front of every control message.

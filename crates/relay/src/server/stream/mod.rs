@@ -17,7 +17,7 @@ use self::rotation::Rotation;
 use crate::{ChunkId, DataPacket, NO_PACKET, PacketIndex};
 
 /// One data file and the index file beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileKey {
     /// The trace chunk whose directory it is in.
     pub chunk: ChunkId,
