@@ -20,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
+    ("stdbuf", "coreutils"),
     ("sudo", "sudo"),
     ("taskset", "util-linux"),
     ("unshare", "util-linux"),

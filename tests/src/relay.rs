@@ -53,7 +53,7 @@ impl Relay {
             if let Some(status) = child.try_wait()? {
                 bail!("{}: {status}\n{}", program.display(), daemon.log());
             }
-            Ok([control_port, data_port]
+            Ok([control_port, data_port, live_port]
                 .into_iter()
                 .all(|port| is_listening(child.id(), port))
                 .then_some(()))
@@ -83,6 +83,11 @@ impl Relay {
     /// `net://` URL for `--set-url`.
     pub fn url(&self) -> String {
         format!("net://127.0.0.1:{}:{}", self.control_port, self.data_port)
+    }
+
+    /// `net://` URL for viewers.
+    pub fn live_url(&self) -> String {
+        format!("net://127.0.0.1:{}", self.live_port)
     }
 
     /// The TCP ports: control, data, live.

@@ -199,7 +199,7 @@ pub fn trees_with_metadata(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// `[SECONDS.NANOSECONDS] HOST NAME: { ... }, { ... }, { FIELDS }`
-fn parse_event(line: &str) -> Option<Event> {
+pub(crate) fn parse_event(line: &str) -> Option<Event> {
     let (time, rest) = line.strip_prefix('[')?.split_once("] ")?;
     let (seconds, nanoseconds) = time.split_once('.')?;
     let time_ns = seconds.parse::<u64>().ok()? * 1_000_000_000 + nanoseconds.parse::<u64>().ok()?;

@@ -19,9 +19,11 @@ use crate::url::ListenUrl;
 /// line has the last word, before it the environment, --config, `$LTTNG_HOME/.lttng/lttng.conf` (or
 /// `$HOME/…`) and `/etc/lttng/lttng.conf`.
 ///
+/// Live viewers read sessions that were created with `--live` while they are received, any number of
+/// viewers at once: `babeltrace2 -i lttng-live net://COLLECTOR/host/HOST/SESSION`.
+///
 /// Unlike the relay daemon of LTTng 2.13, this one exits with 1, not 0, when a port cannot be bound
-/// or a directory is not there, also in the foreground. Live viewers are not served yet: --live-port
-/// is accepted, but nothing listens on it.
+/// or a directory is not there, also in the foreground.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "lttng-relayd",
@@ -39,8 +41,7 @@ pub(crate) struct Args {
     #[arg(short = 'D', long, value_name = "URL")]
     pub(crate) data_port: Option<ListenUrl>,
 
-    /// Where live viewers would connect; accepted, but viewers are not served yet [default:
-    /// tcp://localhost:5344].
+    /// Listen here for live viewers; port 0 as above [default: tcp://localhost:5344].
     #[arg(short = 'L', long, value_name = "URL")]
     pub(crate) live_port: Option<ListenUrl>,
 
@@ -96,7 +97,7 @@ pub(crate) struct Args {
     #[arg(short = 'P', long, value_name = "PATH")]
     pub(crate) pid_file: Option<PathBuf>,
 
-    /// Write the ports listened on into this file, as `control=PORT` and `data=PORT`.
+    /// Write the ports listened on into this file, as `control=PORT`, `data=PORT` and `live=PORT`.
     #[arg(long, value_name = "PATH")]
     pub(crate) port_file: Option<PathBuf>,
 

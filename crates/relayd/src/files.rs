@@ -6,14 +6,15 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use relay::PacketIndex;
-use relay::server::index_file::{IndexVersion, encode_header, record};
+use relay::server::index_file::{HEADER_LEN, IndexVersion, encode_header, record};
 use relay::server::names::{Component, RelativePath};
 use relay::server::{FileKey, Stream, StreamEffect, Tracefiles};
+use relay::{ChunkId, METADATA_NAME, PacketIndex};
 use rustix::fs::copy_file_range;
 use rustix::io::Errno;
 
 use crate::group::Group;
+use crate::live::{Directory, Trace};
 use crate::output::{Output, Result, failed};
 use crate::pool::{FilePool, OpenFile, Place};
 
@@ -118,6 +119,31 @@ impl StreamFiles {
     /// The current data file, open.
     pub(crate) fn open_current(&self) -> Result<OpenFile> {
         self.open(self.data_file()?)
+    }
+
+    /// Records in the current index file.
+    pub(crate) fn index_records(&self) -> u64 {
+        self.index.as_ref().map_or(0, |index| {
+            let records = index.size.saturating_sub(HEADER_LEN as u64);
+            records / self.index_version.record_len() as u64
+        })
+    }
+
+    pub(crate) fn index_version(&self) -> IndexVersion {
+        self.index_version
+    }
+
+    pub(crate) fn is_metadata(&self) -> bool {
+        self.name.as_str() == METADATA_NAME
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<FilePool> {
+        &self.pool
+    }
+
+    /// The directory of the stream in a chunk.
+    pub(crate) fn open_directory(&self, trace: &Trace, chunk: ChunkId) -> Result<Directory> {
+        trace.directory(&self.group, &self.pool, chunk, self.directory.as_str())
     }
 
     /// What to call the current data file in messages.
@@ -272,14 +298,14 @@ impl StreamFiles {
         format!("{}/index", self.directory)
     }
 
-    fn data_name(&self, key: FileKey) -> String {
+    pub(crate) fn data_name(&self, key: FileKey) -> String {
         match self.tracefiles.number(key) {
             Some(number) => format!("{}_{number}", self.name),
             None => self.name.as_str().to_owned(),
         }
     }
 
-    fn index_name(&self, key: FileKey) -> String {
+    pub(crate) fn index_name(&self, key: FileKey) -> String {
         format!("{}.idx", self.data_name(key))
     }
 }

@@ -18,6 +18,14 @@ pub(crate) struct KeepAlive {
 }
 
 impl KeepAlive {
+    /// Viewers say nothing while nothing happens, and those that vanished must not stay for ever.
+    pub(crate) const OF_VIEWERS: Self = Self {
+        enabled: true,
+        idle_s: Some(60),
+        interval_s: Some(15),
+        count: Some(4),
+    };
+
     pub(crate) fn new(args: &Args) -> Self {
         // -1 is the system's setting.
         let given = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());

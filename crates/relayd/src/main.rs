@@ -18,6 +18,7 @@ mod data;
 mod files;
 mod group;
 mod keepalive;
+mod live;
 mod local;
 mod logging;
 mod output;
@@ -48,12 +49,13 @@ use crate::activation::Inherited;
 use crate::args::Args;
 use crate::budget::descriptors;
 use crate::confine::confine;
+use crate::live::Viewers;
 use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
 use crate::pool::FilePool;
 use crate::relay::Relay;
 use crate::rundir::Temporary;
-use crate::server::{Listeners, StopSignal};
+use crate::server::{Listeners, Servers, StopSignal};
 use crate::service_manager::ServiceManager;
 use crate::settings::{Background, Settings};
 use crate::worker::Workers;
@@ -151,13 +153,16 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         FilePool::new(limits),
     ));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = Workers::start(cores, &relay).context("cannot start threads")?;
+    let servers = Servers {
+        workers: Workers::start(cores, &relay).context("cannot start threads")?,
+        viewers: Viewers::start(cores, &relay).context("cannot start threads")?,
+    };
     let facts = Facts {
         ports: addresses,
         confinement,
         max_connections: limits.connections,
     };
-    let local = LocalService::start(sockets, &relay, workers.watch(), facts);
+    let local = LocalService::start(sockets, &relay, servers.workers.watch(), facts);
     let local = local.context("cannot start threads")?;
     let mut manager = ServiceManager::ready(&format!("traces go to {}", settings.output.display()));
     match settings.background {
@@ -168,7 +173,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         &relay,
         &listeners,
         &stop,
-        workers,
+        servers,
         &settings.keep_alive,
         &mut manager,
     )?;
@@ -229,6 +234,7 @@ fn announce(
     let chosen = [
         settings.control_port.is_any_port(),
         settings.data_port.is_any_port(),
+        settings.live_port.is_any_port(),
     ];
     for ((name, port), _) in ports.iter().zip(chosen).filter(|(_, chosen)| *chosen) {
         // Nobody may be reading.

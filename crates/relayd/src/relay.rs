@@ -11,6 +11,7 @@ use relay::server::{ChunkMember, ChunkSet};
 use relay::{RelaySessionId, SessionKey, StreamHandle};
 
 use crate::group::Group;
+use crate::live::LiveSessions;
 use crate::output::{Output, OutputError};
 use crate::pool::FilePool;
 use crate::register::Register;
@@ -36,6 +37,7 @@ pub(crate) struct Relay {
     pub(crate) data_from_anywhere: bool,
     pub(crate) pool: Arc<FilePool>,
     pub(crate) register: Arc<Register>,
+    pub(crate) live: LiveSessions,
     next_session: AtomicU64,
     next_stream: AtomicU64,
     /// Looked up once per stream and data connection.
@@ -62,6 +64,7 @@ impl Relay {
             data_from_anywhere,
             pool,
             register: Arc::new(Register::new()),
+            live: LiveSessions::default(),
             next_session: AtomicU64::new(1),
             next_stream: AtomicU64::new(1),
             streams: RwLock::default(),

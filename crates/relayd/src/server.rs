@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::activation::Inherited;
 use crate::counters::count;
 use crate::keepalive::KeepAlive;
+use crate::live::Viewers;
 use crate::relay::Relay;
 use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
@@ -27,11 +28,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long the end of the daemon waits for the files of streams.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Connections of viewers at once: they must not push the targets out.
+const MAX_VIEWERS: usize = 4096;
+
 /// The listening sockets.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     control: TcpListener,
     data: TcpListener,
+    live: TcpListener,
 }
 
 impl Listeners {
@@ -44,14 +49,16 @@ impl Listeners {
         Ok(Self {
             control: open("control", &settings.control_port)?,
             data: open("data", &settings.data_port)?,
+            live: open("live", &settings.live_port)?,
         })
     }
 
     /// Where they listen, by name.
-    pub(crate) fn addresses(&self) -> io::Result<[(&'static str, SocketAddr); 2]> {
+    pub(crate) fn addresses(&self) -> io::Result<[(&'static str, SocketAddr); 3]> {
         Ok([
             ("control", self.control.local_addr()?),
             ("data", self.data.local_addr()?),
+            ("live", self.live.local_addr()?),
         ])
     }
 }
@@ -75,22 +82,46 @@ impl StopSignal {
     }
 }
 
+/// Who serves what is accepted.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) workers: Workers,
+    pub(crate) viewers: Viewers,
+}
+
+/// Which port a connection came in on.
+#[derive(Clone, Copy, Debug)]
+enum Port {
+    Target(Kind),
+    Live,
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Target(kind) => write!(f, "{kind:?}"),
+            Self::Live => f.write_str("Live"),
+        }
+    }
+}
+
 /// Serves until a signal comes.
 pub(crate) fn serve(
     relay: &Arc<Relay>,
     listeners: &Listeners,
     stop: &StopSignal,
-    mut workers: Workers,
+    mut servers: Servers,
     keep_alive: &KeepAlive,
     manager: &mut ServiceManager,
 ) -> anyhow::Result<()> {
-    let watch = workers.watch();
+    let watch = servers.workers.watch();
     let mut paused = false;
     loop {
         let mut ready = [
             PollFd::new(&stop.0, PollFlags::IN),
             PollFd::new(&listeners.control, PollFlags::IN),
             PollFd::new(&listeners.data, PollFlags::IN),
+            PollFd::new(&listeners.live, PollFlags::IN),
         ];
         let watched = if paused {
             &mut ready[..1]
@@ -112,21 +143,23 @@ pub(crate) fn serve(
             break;
         }
         if relay.sweep_in().is_some() {
-            workers.sweep();
+            servers.workers.sweep();
         }
         manager.beat(|| watch.are_well());
         paused = false;
-        for (listener, kind) in [
-            (&listeners.control, Kind::Control),
-            (&listeners.data, Kind::Data),
+        for (listener, port) in [
+            (&listeners.control, Port::Target(Kind::Control)),
+            (&listeners.data, Port::Target(Kind::Data)),
+            (&listeners.live, Port::Live),
         ] {
-            paused |= !accept(relay, listener, kind, &mut workers, keep_alive);
+            paused |= !servers.accept(relay, listener, port, keep_alive);
         }
     }
     tracing::info!("stopping");
     ServiceManager::stopping();
-    workers.stop();
+    servers.workers.stop();
     close_all(relay);
+    servers.viewers.stop();
     Ok(())
 }
 
@@ -143,51 +176,70 @@ fn close_all(relay: &Arc<Relay>) {
     }
 }
 
-/// Accepts what is there; `false` when there are no descriptors for more.
-fn accept(
-    relay: &Relay,
-    listener: &TcpListener,
-    kind: Kind,
-    workers: &mut Workers,
-    keep_alive: &KeepAlive,
-) -> bool {
-    let pool = &relay.pool;
-    for _ in 0..ACCEPTS_PER_TURN {
-        match listener.accept() {
-            Ok((socket, address)) => {
-                if !pool.admit_socket() {
-                    count(&relay.register.errors.turned_away);
-                    tracing::error!(
-                        peer = %address,
-                        "connection refused: {} are open, and the limit of descriptors leaves no room \
-                         for more",
-                        pool.sockets()
-                    );
-                } else if let Err(error) = prepare(&socket, address, keep_alive) {
-                    pool.socket_left();
-                    tracing::error!(peer = %address, "connection: {error}");
-                } else {
-                    tracing::info!(peer = %address, "{kind:?} connection");
-                    workers.assign(kind, socket, address);
+impl Servers {
+    /// Accepts what is there; `false` when there are no descriptors for more.
+    fn accept(
+        &mut self,
+        relay: &Relay,
+        listener: &TcpListener,
+        port: Port,
+        keep_alive: &KeepAlive,
+    ) -> bool {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match listener.accept() {
+                Ok((socket, address)) => {
+                    self.take_in(relay, port, (socket, address), keep_alive);
                 }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return true,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        count(&relay.register.errors.turned_away);
+                        tracing::error!("cannot accept a connection: {error}");
+                        return false;
+                    }
+                },
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => return true,
-                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                _ => {
-                    count(&relay.register.errors.turned_away);
-                    tracing::error!("cannot accept a connection: {error}");
-                    return false;
-                }
-            },
+        }
+        true
+    }
+
+    fn take_in(
+        &mut self,
+        relay: &Relay,
+        port: Port,
+        (socket, address): (TcpStream, SocketAddr),
+        keep_alive: &KeepAlive,
+    ) {
+        let pool = &relay.pool;
+        let is_full = matches!(port, Port::Live) && self.viewers.connections() >= MAX_VIEWERS;
+        if is_full || !pool.admit_socket() {
+            count(&relay.register.errors.turned_away);
+            let (open, viewers) = (pool.sockets(), self.viewers.connections());
+            tracing::error!(
+                peer = %address,
+                "connection refused: {open} are open, {viewers} of them of viewers, and the limit of \
+                 descriptors leaves no room for more, or there are {MAX_VIEWERS} viewers"
+            );
+        } else if let Err(error) = prepare(&socket, port, keep_alive) {
+            pool.socket_left();
+            tracing::error!(peer = %address, "connection: {error}");
+        } else {
+            tracing::info!(peer = %address, "{port} connection");
+            match port {
+                Port::Target(kind) => self.workers.assign(kind, socket, address),
+                Port::Live => self.viewers.assign(socket, address),
+            }
         }
     }
-    true
 }
 
-fn prepare(socket: &TcpStream, _address: SocketAddr, keep_alive: &KeepAlive) -> io::Result<()> {
+fn prepare(socket: &TcpStream, port: Port, keep_alive: &KeepAlive) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Replies are small and waited for.
     socket.set_nodelay(true)?;
-    keep_alive.apply(socket)
+    match port {
+        Port::Target(_) => keep_alive.apply(socket),
+        Port::Live => KeepAlive::OF_VIEWERS.apply(socket),
+    }
 }

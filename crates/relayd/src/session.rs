@@ -8,6 +8,7 @@ use relay::{Minor, RelaySessionId};
 
 use crate::counters::{Counters, count};
 use crate::group::Group;
+use crate::live::{LiveInfo, LiveSession};
 use crate::register::Register;
 use crate::worker::WorkerId;
 
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     /// Indexes will come.
     pub(crate) has_indexes: bool,
     pub(crate) group: Arc<Group>,
+    /// As viewers see it.
+    pub(crate) live: Arc<LiveSession>,
     /// Serves the control connection.
     pub(crate) worker: WorkerId,
     /// To end the conversation from another thread. The connection's own thread decides when the
@@ -42,6 +45,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) name: String,
     pub(crate) minor: Minor,
     pub(crate) has_indexes: bool,
+    pub(crate) live: LiveInfo,
     pub(crate) link: &'a Link,
 }
 
@@ -70,6 +74,7 @@ impl Session {
             register: Arc::clone(register),
             has_indexes: new.has_indexes,
             group,
+            live: Arc::new(LiveSession::new(id, new.live)),
             worker: new.link.worker,
             control: Arc::downgrade(&new.link.socket),
             control_gone: AtomicBool::new(false),

@@ -18,6 +18,7 @@ use crate::url::ListenUrl;
 pub(crate) struct Settings {
     pub(crate) control_port: ListenUrl,
     pub(crate) data_port: ListenUrl,
+    pub(crate) live_port: ListenUrl,
     pub(crate) output: PathBuf,
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
@@ -63,6 +64,7 @@ impl Settings {
         Ok(Self {
             control_port: port(&args.control_port, "tcp://0.0.0.0", 5342)?,
             data_port: port(&args.data_port, "tcp://0.0.0.0", 5343)?,
+            live_port: port(&args.live_port, "tcp://localhost", 5344)?,
             output: output(args.output.as_deref())?,
             grouping: if is_on(args.group_output_by_session) {
                 Grouping::BySession

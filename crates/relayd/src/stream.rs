@@ -6,12 +6,15 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relay::server::names::RelativePath;
-use relay::server::{Stream, StreamError};
+use relay::METADATA_NAME;
+use relay::live::State;
+use relay::server::names::{Component, RelativePath};
+use relay::server::{FileKey, Stream, StreamError};
 use relay::{ChunkId, DataPacket, PacketIndex, StreamHandle};
 use rustix::io::{Errno, pwritev};
 
 use crate::files::{DataFile, Ran, StreamFiles};
+use crate::live::{LiveStream, Trace};
 use crate::output::{OutputError, failed};
 use crate::pool::OpenFile;
 use crate::relay::Relay;
@@ -25,15 +28,25 @@ pub(crate) struct SharedStream {
     pub(crate) session: Arc<Session>,
     /// Below the trace chunk.
     pub(crate) directory: RelativePath,
+    /// Of a live session only.
+    pub(crate) seen: Option<Box<Seen>>,
     parts: Mutex<Parts>,
     /// Since the stream began, as its last index said.
     events_discarded: AtomicU64,
+}
+
+/// What viewers see of a stream, besides its packets.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) trace: Arc<Trace>,
+    pub(crate) name: Component,
 }
 
 #[derive(Debug)]
 struct Parts {
     core: Stream,
     files: StreamFiles,
+    live: Option<Box<LiveStream>>,
 }
 
 /// Why something failed for a stream.
@@ -54,14 +67,19 @@ impl SharedStream {
         handle: StreamHandle,
         session: Arc<Session>,
         directory: RelativePath,
-        core: Stream,
-        files: StreamFiles,
+        (core, files): (Stream, StreamFiles),
+        seen: Option<Seen>,
     ) -> Self {
+        let live = seen.as_ref().zip(core.data_file()).map(|(seen, data)| {
+            let trace = Arc::clone(&seen.trace);
+            Box::new(LiveStream::new(trace, data.chunk, core.tracefiles()))
+        });
         Self {
             handle,
             session,
             directory,
-            parts: Mutex::new(Parts { core, files }),
+            seen: seen.map(Box::new),
+            parts: Mutex::new(Parts { core, files, live }),
             events_discarded: AtomicU64::new(0),
         }
     }
@@ -102,7 +120,14 @@ impl SharedStream {
     }
 
     pub(crate) fn on_index(&self, relay: &Relay, index: PacketIndex) -> Result<()> {
-        self.update(relay, |stream| stream.on_index(index))?;
+        self.update_parts(relay, |parts| {
+            let waiting = parts.core.waits_for_packets();
+            parts.core.on_index(index)?;
+            if let Some(live) = &mut parts.live {
+                live.on_index(&index, waiting);
+            }
+            Ok(())
+        })?;
         if !index.is_beacon() {
             // A number that falls is a mistake, or a tracer that begins again.
             let last = self.events_discarded.swap(index.events_discarded, Relaxed);
@@ -159,6 +184,26 @@ impl SharedStream {
         Ok(())
     }
 
+    /// It carries metadata. Known of streams of live sessions only.
+    pub(crate) fn is_metadata(&self) -> bool {
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| seen.name.as_str() == METADATA_NAME)
+    }
+
+    /// Calls `work` with what the stream keeps for viewers, its files, and the current one of them; `None` when
+    /// it keeps nothing.
+    pub(crate) fn with_live<T>(
+        &self,
+        work: impl FnOnce(&mut LiveStream, &StreamFiles, Option<FileKey>) -> T,
+    ) -> Option<T> {
+        self.seen.as_ref()?;
+        let mut parts = self.lock();
+        let Parts { core, files, live } = &mut *parts;
+        let live = live.as_deref_mut()?;
+        Some(work(live, files, core.data_file()))
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().core.is_closed()
     }
@@ -178,12 +223,21 @@ impl SharedStream {
         relay: &Relay,
         change: impl FnOnce(&mut Stream) -> std::result::Result<(), StreamError>,
     ) -> Result<()> {
+        self.update_parts(relay, |parts| change(&mut parts.core))
+    }
+
+    fn update_parts(
+        &self,
+        relay: &Relay,
+        change: impl FnOnce(&mut Parts) -> std::result::Result<(), StreamError>,
+    ) -> Result<()> {
         let mut parts = self.lock();
-        let changed = change(&mut parts.core);
+        let changed = change(&mut parts);
         let ran = parts.run();
         drop(parts);
         // After an error too: a stream that is closed is closed.
         if ran.as_ref().is_ok_and(|ran| ran.closed) || (ran.is_err() && self.is_closed()) {
+            self.session.live.on_closed_stream(self.handle);
             relay.forget_stream(self.handle);
         }
         changed?;
@@ -198,7 +252,21 @@ impl SharedStream {
 
 impl Parts {
     fn run(&mut self) -> std::result::Result<Ran, OutputError> {
-        self.files.run(&mut self.core)
+        let ran = self.files.run(&mut self.core);
+        if let Some(live) = &mut self.live {
+            let amount = match self.files.is_metadata() {
+                true => self.core.data_size(),
+                false => self.files.index_records(),
+            };
+            let state = State {
+                data: self.core.data_file(),
+                index: self.core.index_file(),
+                amount,
+                closed: self.core.is_closed(),
+            };
+            live.update(state, &self.files);
+        }
+        ran
     }
 }
 

@@ -280,6 +280,15 @@ impl Published {
         }
     }
 
+    /// Is this file still the one that was told by this key?
+    #[must_use]
+    pub fn has(&self, stretch: u64, key: FileKey) -> bool {
+        self.stretch(stretch).is_some_and(|stretch| {
+            let oldest = self.oldest_generation(stretch.newest_data);
+            stretch.chunk == key.chunk && key.generation >= oldest
+        })
+    }
+
     /// Where a metadata stream has more than the `sent` bytes: the stretch, its file, and its length. Every
     /// stretch begins with the same bytes as the one before.
     #[must_use]

@@ -1,8 +1,8 @@
 //! From the index message of a packet to its record in an index file ([`ctf::index`]).
 
 use ctf::Bits;
-use ctf::index::{IndexRecord, PacketPosition};
-pub use ctf::index::{IndexVersion, encode_header};
+use ctf::index::PacketPosition;
+pub use ctf::index::{HEADER_LEN, IndexRecord, IndexVersion, encode_header};
 
 use crate::{Minor, PacketIndex};
 

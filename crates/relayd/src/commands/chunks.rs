@@ -28,6 +28,7 @@ impl OpenSession {
             .session
             .group
             .update(|chunks| chunks.create(member, chunk, &start, name));
+        self.session.live.set_rotating(self.member.is_rotating());
         match created {
             Ok(()) => OK,
             Err(error) => refuse(COMMAND, error.code(), error.to_string()),
@@ -47,6 +48,7 @@ impl OpenSession {
             .session
             .group
             .update(|chunks| chunks.close(member, chunk, &end, command, relay.clear_allowed));
+        self.session.live.set_rotating(self.member.is_rotating());
         match closed {
             Ok(path) => Answer::Reply(Reply::ChunkClosed {
                 code: ReturnCode::OK,

@@ -13,10 +13,11 @@ use super::{OpenSession, OpenStream};
 use crate::counters::count;
 use crate::files::StreamFiles;
 use crate::group::GroupError;
+use crate::live::LiveInfo;
 use crate::output::OutputError;
 use crate::relay::Relay;
 use crate::session::{Link, NewSession};
-use crate::stream::{SharedStream, SharedStreamError};
+use crate::stream::{Seen, SharedStream, SharedStreamError};
 use crate::time;
 
 /// Streams of one session at once.
@@ -103,10 +104,12 @@ fn try_create_session(
         name,
         minor,
         has_indexes,
+        live: LiveInfo::new(request),
         link,
     };
     if !minor.has_trace_chunks() {
         let (session, member) = relay.new_old_session(new);
+        relay.live.add(&session.live);
         return Ok((open(session, member), None));
     }
     if request.key.sessiond_uuid == [0; 16] {
@@ -132,6 +135,7 @@ fn try_create_session(
             return Err(error.into());
         }
     }
+    relay.live.add(&session.live);
     Ok((open(session, member), Some(directory)))
 }
 
@@ -189,6 +193,11 @@ impl OpenSession {
             chunk,
         });
         group.update(|chunks| chunks.stream_joins(chunk, &directory))?;
+        let live = &self.session.live;
+        let seen = live.is_live().then(|| Seen {
+            trace: live.trace(&directory, relay.live.next_trace()),
+            name: name.clone(),
+        });
         let files = StreamFiles::new(
             Arc::clone(group),
             Arc::clone(&relay.pool),
@@ -201,9 +210,10 @@ impl OpenSession {
             handle,
             Arc::clone(&self.session),
             directory,
-            core,
-            files,
+            (core, files),
+            seen,
         ));
+        live.on_stream(&stream);
         let started = stream.start(relay).map_err(RefusedError::from);
         let added = started.and_then(|()| {
             relay

@@ -55,7 +55,10 @@ impl OpenSession {
                 bytes,
             } => self.metadata(*stream, bytes, *padding_size),
             Request::AddStream(stream) => self.add_stream(relay, stream),
-            Request::StreamsSent => OK,
+            Request::StreamsSent => {
+                self.session.live.on_streams_sent();
+                OK
+            }
             Request::CloseStream {
                 stream,
                 last_net_seq_num,
@@ -138,6 +141,7 @@ impl OpenSession {
             }
         }
         self.session.set_control_gone();
+        relay.live.remove(&self.session.live);
         if let Err(error) = self.session.group.member_left(&mut self.member) {
             tracing::error!(session = %self.session.id, "{error}");
         }

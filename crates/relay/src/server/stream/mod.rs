@@ -253,6 +253,18 @@ impl Stream {
         self.index_file
     }
 
+    /// Bytes of complete packets, or of metadata, in the current data file.
+    #[must_use]
+    pub fn data_size(&self) -> u64 {
+        self.data_size
+    }
+
+    /// An index has come whose packet has not.
+    #[must_use]
+    pub fn waits_for_packets(&self) -> bool {
+        !self.waiting_indexes.is_empty()
+    }
+
     /// A packet begins to arrive. Returns the offset in the current data file, which is known after
     /// the effects were run, at which its bytes go.
     ///

@@ -1,0 +1,175 @@
+//! babeltrace2 as a live viewer.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::peers::require;
+use crate::trace::parse_event;
+use crate::wait::DEADLINE;
+use crate::{Event, Relay, signal};
+
+/// A running babeltrace2 that shows a session while it is received. Killed when dropped.
+#[derive(Debug)]
+pub struct LiveReader {
+    child: Child,
+    lines: mpsc::Receiver<Line>,
+    /// The events shown so far.
+    pub events: Vec<Event>,
+    /// What it said besides.
+    pub said: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+impl LiveReader {
+    /// Reads session `session` of host `target` from now on, however often it has to look for it.
+    pub fn start(relay: &Relay, session: &str) -> Result<Self> {
+        let url = format!("{}/host/target/{session}", relay.live_url());
+        // The source ends by itself only with the other action; this one waits for a session to appear.
+        Self::spawn(&["--input-format=lttng-live", &url])
+    }
+
+    /// Runs babeltrace2 with these arguments.
+    pub fn spawn(args: &[&str]) -> Result<Self> {
+        // Its output is a pipe, so it would keep it back.
+        let mut child = Command::new(require("stdbuf")?)
+            .arg("-oL")
+            .arg(require("babeltrace2")?)
+            .args(["--clock-seconds", "--no-delta"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start babeltrace2")?;
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take().context("no stdout")?;
+        let stderr = child.stderr.take().context("no stderr")?;
+        let other = sender.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(Line::Out(line));
+            }
+        });
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = other.send(Line::Err(line));
+            }
+        });
+        Ok(Self {
+            child,
+            lines,
+            events: Vec::new(),
+            said: Vec::new(),
+        })
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has shown so many events, from its start.
+    pub fn wait_for(&mut self, count: usize) -> Result<()> {
+        let end = Instant::now() + DEADLINE;
+        while self.events.len() < count {
+            if !self.take_line(end.saturating_duration_since(Instant::now()))? {
+                bail!(
+                    "babeltrace2 showed {} of {count} events; it said {:?}",
+                    self.events.len(),
+                    self.said
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what it has shown by now.
+    pub fn poll(&mut self) -> Result<()> {
+        while self.take_line(Duration::ZERO)? {}
+        Ok(())
+    }
+
+    /// Waits until it ends by itself, successfully.
+    pub fn wait_for_end(&mut self) -> Result<()> {
+        let status = self.wait_for_status()?;
+        if !status.success() {
+            bail!("babeltrace2 ended with {status}: {:?}", self.said);
+        }
+        Ok(())
+    }
+
+    /// Waits until it ends by itself, in whatever way.
+    pub fn wait_for_status(&mut self) -> Result<ExitStatus> {
+        let end = Instant::now() + DEADLINE;
+        let status = loop {
+            self.poll()?;
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "babeltrace2 has not ended after {DEADLINE:?}; {} events, it said {:?}",
+                    self.events.len(),
+                    self.said
+                );
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        // Until both pipes are read to their ends.
+        while self.take_line(DEADLINE)? {}
+        Ok(status)
+    }
+
+    /// The events shown so far as [`Event::line`], in their order.
+    pub fn shown(&self) -> Vec<String> {
+        self.events.iter().map(Event::line).collect()
+    }
+
+    /// Fails if it said anything besides the events.
+    pub fn assert_clean(&self) -> Result<()> {
+        if !self.said.is_empty() {
+            bail!("babeltrace2 says: {}", self.said.join("\n"));
+        }
+        Ok(())
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, which: crate::Signal) -> Result<()> {
+        signal(self.pid(), which)
+    }
+
+    /// `false` when nothing more comes, or not in time.
+    fn take_line(&mut self, limit: Duration) -> Result<bool> {
+        match self.lines.recv_timeout(limit) {
+            Ok(Line::Out(line)) => {
+                let event = parse_event(&line);
+                self.events
+                    .push(event.with_context(|| format!("babeltrace2 printed {line:?}"))?);
+                Ok(true)
+            }
+            Ok(Line::Err(line)) => {
+                if !line.trim().is_empty() {
+                    self.said.push(line);
+                }
+                Ok(true)
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(false),
+        }
+    }
+}
+
+impl Drop for LiveReader {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
