@@ -14,6 +14,7 @@
 //! | [`schema`] | the event class of an event, and how to make its records |
 //! | [`page`] | reads the records of a raw ring-buffer page |
 //! | [`transcode`] | turns pages into packets |
+//! | [`statedump`] | describes the system when tracing starts |
 //! | [`environment`] | what the metadata tells about the traced kernel |
 //!
 //! The same `format` text always gives the same event class and the same program, so that the session
@@ -27,4 +28,5 @@ pub mod page;
 mod print;
 mod program;
 pub mod schema;
+pub mod statedump;
 pub mod transcode;

@@ -13,7 +13,7 @@
 //!
 //! Nothing is allocated for an event; the memory of a packet is kept for the next one.
 
-mod header;
+pub(crate) mod header;
 mod packet;
 
 use std::sync::Arc;

@@ -7,18 +7,18 @@ use super::StreamIdentity;
 use crate::machine::Number;
 
 /// Bytes of the header.
-pub(super) const LEN: usize = HEADER_LEN_64;
+pub(crate) const LEN: usize = HEADER_LEN_64;
 
 /// What differs between the packets of a stream.
-pub(super) struct Numbers {
-    pub(super) begin: u64,
-    pub(super) end: u64,
-    pub(super) seq: u64,
-    pub(super) discarded: u64,
+pub(crate) struct Numbers {
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+    pub(crate) seq: u64,
+    pub(crate) discarded: u64,
 }
 
 /// Writes the header of the packet that `packet` is all of.
-pub(super) fn write(
+pub(crate) fn write(
     packet: &mut [u8],
     identity: &StreamIdentity,
     numbers: &Numbers,

@@ -25,7 +25,11 @@ impl TraceDir {
     }
 
     pub(crate) fn metadata(&self, machine: &Machine, events: &[EventSchema]) {
-        fs::write(self.0.join("metadata"), metadata(machine, events)).unwrap();
+        self.metadata_text(&metadata(machine, events));
+    }
+
+    pub(crate) fn metadata_text(&self, text: &str) {
+        fs::write(self.0.join("metadata"), text).unwrap();
     }
 
     pub(crate) fn stream(&self, name: &str, packets: &[u8]) {
@@ -60,6 +64,17 @@ impl TraceDir {
 
 /// Metadata of a trace with one channel, number 0.
 pub(crate) fn metadata(machine: &Machine, events: &[EventSchema]) -> String {
+    let order = machine.byte_order;
+    let mut text = preamble(machine);
+    text.push_str(&ctf::tsdl::stream(&stream_class(0), order));
+    for event in events {
+        text.push_str(&ctf::tsdl::event(&event.class(0), order));
+    }
+    text
+}
+
+/// Metadata of a trace without channels.
+pub(crate) fn preamble(machine: &Machine) -> String {
     let environment = KernelEnvironment {
         sysname: "Linux".into(),
         kernel_release: "6.18.0".into(),
@@ -76,11 +91,5 @@ pub(crate) fn metadata(machine: &Machine, events: &[EventSchema]) -> String {
         freq_hz: 1_000_000_000,
         offset: 0,
     };
-    let order = machine.byte_order;
-    let mut text = ctf::tsdl::preamble(&trace_class(Uuid(UUID), order, env, clock));
-    text.push_str(&ctf::tsdl::stream(&stream_class(0), order));
-    for event in events {
-        text.push_str(&ctf::tsdl::event(&event.class(0), order));
-    }
-    text
+    ctf::tsdl::preamble(&trace_class(Uuid(UUID), machine.byte_order, env, clock))
 }
