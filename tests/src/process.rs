@@ -107,11 +107,19 @@ pub fn process_state(pid: u32) -> Option<char> {
 }
 
 /// CPU seconds, user and system, that the threads of process `pid` and its reaped children used so far. Of
-/// threads to the nanosecond, of children to the clock tick.
+/// threads to the nanosecond, if none has ended; of ended ones and of children to the clock tick.
 pub fn cpu_seconds(pid: u32) -> f64 {
     let Some(fields) = stat(pid) else { return 0.0 };
     let number = |text: &String| text.parse::<u64>().ok();
-    let children: u64 = fields.iter().skip(13).take(2).filter_map(number).sum();
+    let ticks = |from| {
+        fields
+            .iter()
+            .skip(from)
+            .take(2)
+            .filter_map(number)
+            .sum::<u64>() as f64
+    };
+    let (all, children) = (ticks(11), ticks(13));
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten();
@@ -122,7 +130,8 @@ pub fn cpu_seconds(pid: u32) -> f64 {
             text.split(' ').next()?.parse::<u64>().ok()
         })
         .sum();
-    threads as f64 / 1e9 + children as f64 / rustix::param::clock_ticks_per_second() as f64
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    (threads as f64 / 1e9).max((all - 1.0) / per_second) + children / per_second
 }
 
 /// The largest resident set that process `pid` had so far, in KiB.

@@ -2,8 +2,9 @@
 //!
 //! The protocol is in crate `relay`; here are the sockets, threads and files. The main thread accepts
 //! connections and gives each to one of the workers, one per core. A worker serves every ready
-//! connection per wake-up; while its thread waits for a disk, another thread serves in its place. A data connection shares nothing with others but the streams it carries,
-//! and their locks are held for decisions only, not while bytes move.
+//! connection per wake-up; while its thread waits for a disk, another thread serves in its place. A data
+//! connection shares nothing with others but the streams it carries, and their locks are held for
+//! decisions only, not while bytes move.
 
 mod activation;
 mod args;

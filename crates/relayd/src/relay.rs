@@ -1,6 +1,6 @@
 //! What all connections of the relay daemon share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -211,12 +211,18 @@ impl Relay {
         }
     }
 
-    /// Closes what is still open, at the end of the daemon.
+    /// Closes what is still open, at the end of the daemon. Sessions that somebody is stuck in come last.
     pub(crate) fn close_all(&self) {
-        let streams: Vec<_> = {
+        let mut streams: Vec<_> = {
             let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
             streams.values().cloned().collect()
         };
+        let stuck: HashSet<_> = streams
+            .iter()
+            .filter(|stream| stream.is_locked())
+            .map(|stream| stream.session.id)
+            .collect();
+        streams.sort_by_key(|stream| stuck.contains(&stream.session.id));
         for stream in streams {
             // No worker is there any more to complete a packet.
             let closed = stream.abort_packet(self).and_then(|()| stream.abort(self));

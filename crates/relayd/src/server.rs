@@ -26,7 +26,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// How long nothing is accepted when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long the end of the daemon waits for the files of streams.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Connections of viewers at once: they must not push the targets out.
 const MAX_VIEWERS: usize = 4096;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use relay::METADATA_NAME;
 use relay::live::State;
@@ -243,6 +243,11 @@ impl SharedStream {
         changed?;
         ran?;
         Ok(())
+    }
+
+    /// Somebody does something to it at this moment.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self.parts.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     fn lock(&self) -> MutexGuard<'_, Parts> {

@@ -31,7 +31,7 @@ const WAKE: u64 = 0;
 /// time delay others.
 const MOST_THREADS: usize = 128;
 /// How long the end of the daemon waits for threads that are stuck.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a connection wants after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

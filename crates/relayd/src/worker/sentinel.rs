@@ -1,6 +1,6 @@
 //! Finds workers whose thread is stuck in one connection, for instance in a write to a slow disk, and gives
-//! them another thread. So one session delays no other, without a thread for each session. The stuck one
-//! goes on with this connection alone, as long as it is slow: see [`super::thread::Worker`].
+//! them another thread. So one session delays no other, without a thread for each session. A
+//! connection that is stuck again and again is left to a thread of its own: see [`super::thread::Worker`].
 //!
 //! It looks every 10 ms while anything happens, and not at all while nothing does.
 
@@ -14,9 +14,9 @@ use super::{Shared, WorkerId};
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(10);
-/// A thread that does one thing for so many looks after the first is stuck. (Or there is no processor for it:
+/// A thread that does one thing for so many looks after the first is stuck. (Or there was no processor for it:
 /// then another thread does no harm.)
-const LOOKS: u32 = 2;
+const LOOKS: u32 = 3;
 
 /// How threads tell the sentinel that something happens.
 #[derive(Debug, Default)]

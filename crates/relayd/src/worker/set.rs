@@ -5,12 +5,17 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData};
 use rustix::io::Errno;
 
 use super::connection::Connection;
 use super::{Interest, WAKE};
+
+/// A connection in which threads are stuck twice within this time is slow. (Once may be for want of a
+/// processor.)
+const LATELY: Duration = Duration::from_secs(2);
 
 /// The time that one thread serves a worker. Ends when the thread is found to be stuck in one
 /// connection: then another thread's shift begins.
@@ -55,6 +60,9 @@ struct Slot {
     interest: Interest,
     /// Whoever serves it is stuck; nothing is waited for until it is back.
     is_off: bool,
+    /// When a thread was last found stuck in it, and that it was not the first time lately.
+    stuck_at: Option<Instant>,
+    is_slow: bool,
     is_data: bool,
 }
 
@@ -87,6 +95,8 @@ impl Set {
             connection: Some(connection),
             interest,
             is_off: false,
+            stuck_at: None,
+            is_slow: false,
         };
         self.slots.insert(token, slot);
         Ok(())
@@ -125,6 +135,12 @@ impl Set {
         Ok(())
     }
 
+    /// Threads were stuck in it again and again; it is told once.
+    pub(super) fn is_slow(&mut self, token: u64) -> bool {
+        let slot = self.slots.get_mut(&token);
+        slot.is_some_and(|slot| std::mem::take(&mut slot.is_slow))
+    }
+
     /// Waits for it no more.
     pub(super) fn forget(&mut self, epoll: &OwnedFd, token: u64) {
         if let Some(slot) = self.slots.remove(&token) {
@@ -141,6 +157,9 @@ impl Set {
         {
             // Not only without interest: a peer that goes away would be told over and over.
             slot.is_off = epoll::delete(epoll, slot.socket.as_fd()).is_ok();
+            let now = Instant::now();
+            let last = slot.stuck_at.replace(now);
+            slot.is_slow = last.is_some_and(|last| now.duration_since(last) < LATELY);
         }
         self.shift = Arc::default();
         Arc::clone(&self.shift)

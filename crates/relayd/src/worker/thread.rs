@@ -23,14 +23,14 @@ const EVENTS: usize = 512;
 /// 0.84 and 0.9, 512 KiB 0.75 and 0.85, 1 MiB 0.74 and 0.84. Splicing through a pipe: 0.7 and 0.85,
 /// within the noise, so the plain copy stays.
 const READ_BUFFER: usize = 512 * 1024;
-/// A turn that takes longer is slow.
-const QUICK: Duration = Duration::from_millis(2);
+/// A turn that takes longer is slow. (Less may be for want of a processor.)
+const QUICK: Duration = Duration::from_millis(10);
 /// A connection that was slow is served together with others again when it was quick for so long.
 const QUICK_FOR: Duration = Duration::from_secs(1);
 
 /// An epoll set and the connections in it. One thread serves them, all that are ready per wake-up;
-/// when it is stuck in one of them, another thread takes over the others. The stuck thread then serves
-/// that connection alone until it is quick again, and ends.
+/// when it is stuck in one of them, another thread takes over the others. When that is not the first time,
+/// the stuck thread then serves that connection alone, until it is quick again.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) mailbox: Mailbox,
@@ -115,7 +115,7 @@ impl Worker {
         drop(set);
         shared.begin(shift, token);
         let mut outcome = connection.serve(&shared.relay, buffer);
-        if !self.is_mine(shift) {
+        if self.lock().is_slow(token) {
             outcome = serve_alone(shared, &mut connection, outcome, buffer);
         }
         let is_mine = self.settle(shared, shift, token, connection, outcome);

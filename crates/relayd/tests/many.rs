@@ -1,0 +1,301 @@
+//! Many targets at one relay daemon, and one of them that is in trouble: the others do not notice.
+
+mod own_relay;
+mod raw_peer;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use own_relay::OwnRelay;
+use raw_peer::{PACKET_SIZE, RawPeer, stored, wait_closed};
+use relay::{Minor, StreamHandle};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use system_tests::{World, eventually, here, isolated};
+
+const TREE: &str = "ust/uid/0/64-bit";
+
+/// A target with its streams and the number of the next packet.
+struct Target {
+    peer: RawPeer,
+    streams: Vec<StreamHandle>,
+    next: u64,
+    directory: PathBuf,
+}
+
+impl Target {
+    fn new(relay: &OwnRelay, name: &str, base_path: &str, streams: usize) -> Result<Self> {
+        let (control, data) = (relay.port("control")?, relay.port("data")?);
+        let mut peer = RawPeer::connect_to(control, data, Minor::NEWEST)?;
+        peer.create_session(name, base_path)?;
+        peer.create_chunk(0)?;
+        let mut target = Self {
+            peer,
+            streams: Vec::new(),
+            next: 0,
+            directory: relay.output.join("raw").join(name).join(TREE),
+        };
+        for _ in 0..streams {
+            target.add_stream()?;
+        }
+        Ok(target)
+    }
+
+    fn add_stream(&mut self) -> Result<()> {
+        let name = format!("c_{}", self.streams.len());
+        self.streams.push(self.peer.add_stream(TREE, &name)?);
+        Ok(())
+    }
+
+    /// A packet of each stream, with its index, until the relay daemon has them.
+    fn round(&mut self) -> Result<()> {
+        for stream in self.streams.clone() {
+            self.peer.packet(stream, self.next)?;
+            self.peer.index(stream, self.next)?;
+        }
+        for stream in self.streams.clone() {
+            self.peer.wait_received(stream, self.next)?;
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Everything that was sent is in the files.
+    fn check(&self) -> Result<()> {
+        let expected: Vec<u8> = (0..self.next).flat_map(stored).collect();
+        for nr in 0..self.streams.len() {
+            let path = self.directory.join(format!("c_{nr}"));
+            let found = fs::read(&path).with_context(|| path.display().to_string())?;
+            ensure!(found == expected, "other bytes in {}", path.display());
+            let index = self.directory.join(format!("index/c_{nr}.idx"));
+            let len = fs::metadata(&index)?.len();
+            ensure!(
+                len == 16 + 72 * self.next,
+                "{len} bytes in {}",
+                index.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// One for each worker at least, on any machine of our time.
+fn others(relay: &OwnRelay) -> Result<Vec<Target>> {
+    let cores = std::thread::available_parallelism()?.get();
+    (0..=cores)
+        .map(|nr| Target::new(relay, &format!("other{nr}"), "", 2))
+        .collect()
+}
+
+fn rounds(targets: &mut [Target], count: usize) -> Result<()> {
+    (0..count).try_for_each(|_| targets.iter_mut().try_for_each(Target::round))
+}
+
+/// Stock relay daemons can take 331 with this limit.
+#[test]
+fn four_hundred_targets_with_1024_descriptors() {
+    const LIMIT: u64 = 1024;
+    isolated(here!(), |w| {
+        // The daemon inherits it, and cannot go beyond it.
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(LIMIT),
+                maximum: Some(LIMIT),
+            },
+        )?;
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
+        let mut targets = Vec::new();
+        for nr in 0..400 {
+            targets.push(Target::new(&relay, &format!("s{nr}"), "", 2)?);
+        }
+        rounds(&mut targets, 2)?;
+        let open = fs::read_dir(format!("/proc/{}/fd", relay.pid()))?.count();
+        ensure!(open as u64 <= LIMIT, "{open} descriptors");
+        // More than fit are turned away, and the others go on.
+        let mut more = Vec::new();
+        loop {
+            match Target::new(&relay, &format!("more{}", more.len()), "", 2) {
+                Ok(target) => more.push(target),
+                Err(_) => break,
+            }
+            ensure!(more.len() < 100, "no end");
+        }
+        ensure!(
+            relay.log().contains("connection refused"),
+            "{}",
+            relay.log()
+        );
+        rounds(&mut targets, 1)?;
+        rounds(&mut more, 1)?;
+        targets.iter().chain(&more).try_for_each(Target::check)?;
+        let log = relay.log();
+        ensure!(!log.contains("Too many open files"), "{log}");
+        relay.stop()
+    });
+}
+
+#[test]
+fn a_target_that_stalls_inside_a_packet_delays_nobody() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=100"], &[])?;
+        let mut stalled = Target::new(&relay, "stalled", "", 1)?;
+        let stream = stalled.streams[0];
+        let packet = [&RawPeer::header(stream, 0)[..], &raw_peer::payload(0)].concat();
+        let (first, rest) = packet.split_at(1000);
+        stalled.peer.data.write_all(first)?;
+        let mut others = others(&relay)?;
+        rounds(&mut others, 10)?;
+        stalled.peer.data.write_all(rest)?;
+        stalled.peer.index(stream, 0)?;
+        stalled.peer.wait_received(stream, 0)?;
+        stalled.next = 1;
+        others
+            .iter()
+            .chain([&stalled])
+            .try_for_each(Target::check)?;
+        relay.stop()
+    });
+}
+
+#[test]
+fn a_full_disk_ends_only_its_session() {
+    isolated(here!(), |w| {
+        // Mounted where the session's directory will be.
+        w.small_disk("relay.out/raw/full", 256)?;
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
+        let mut full = Target::new(&relay, "full", "full", 1)?;
+        let mut others = others(&relay)?;
+        let mut packets = 0;
+        while full.round().is_ok() {
+            rounds(&mut others, 1)?;
+            packets += 1;
+            ensure!(packets * PACKET_SIZE <= 256 << 10, "no disk is that big");
+        }
+        wait_closed(&mut full.peer.control)?;
+        ensure!(
+            relay.log().contains("No space left on device"),
+            "{}",
+            relay.log()
+        );
+        rounds(&mut others, 3)?;
+        others.iter().try_for_each(Target::check)?;
+        relay.stop()
+    });
+}
+
+/// Holds a lease on a file: who opens it for writing waits until the lease is given up, or for 45 seconds.
+struct Lease {
+    holder: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Lease {
+    fn take(path: &Path) -> Result<Self> {
+        const SCRIPT: &str = "
+import fcntl, os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print('taken', flush=True)
+signal.sigwait([signal.SIGIO])
+print('wanted', flush=True)
+sys.stdin.read()
+";
+        let mut holder = Command::new("python3")
+            .args(["-c", SCRIPT])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = BufReader::new(holder.stdout.take().context("no output")?);
+        let mut lease = Self { holder, said };
+        lease.wait_for("taken")?;
+        Ok(lease)
+    }
+
+    fn wait_for(&mut self, word: &str) -> Result<()> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        ensure!(line.trim() == word, "{line:?} instead of {word:?}");
+        Ok(())
+    }
+
+    fn give_up(mut self) -> Result<()> {
+        drop(self.holder.stdin.take());
+        self.holder.wait()?;
+        Ok(())
+    }
+}
+
+/// The daemon closes the first data file of `target` for others.
+fn push_out(relay: &OwnRelay, w: &World, target: &Target) -> Result<PathBuf> {
+    let path = fs::canonicalize(target.directory.join("c_0"))?;
+    let mut crowd = Target::new(relay, "crowd", "", 0)?;
+    for _ in 0..1000 {
+        let is_open = fs::read_dir(format!("/proc/{}/fd", relay.pid()))?
+            .flatten()
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == path));
+        if !is_open {
+            return Ok(path);
+        }
+        crowd.add_stream()?;
+    }
+    bail!("{} stays open, in {}", path.display(), w.path("").display())
+}
+
+#[test]
+fn a_disk_that_hangs_stops_only_its_session() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=100"], &[])?;
+        let mut hung = Target::new(&relay, "hung", "", 1)?;
+        hung.round()?;
+        let path = push_out(&relay, w, &hung)?;
+        let mut lease = Lease::take(&path)?;
+        let stream = hung.streams[0];
+        hung.peer.packet(stream, 1)?;
+        // A thread of the daemon is in the middle of opening the file.
+        lease.wait_for("wanted")?;
+        let mut others = others(&relay)?;
+        rounds(&mut others, 10)?;
+        let len = fs::metadata(&path)?.len();
+        ensure!(len == PACKET_SIZE, "it did not hang: {len} bytes");
+        lease.give_up()?;
+        hung.peer.index(stream, 1)?;
+        hung.peer.wait_received(stream, 1)?;
+        hung.next = 2;
+        rounds(std::slice::from_mut(&mut hung), 1)?;
+        others.iter().chain([&hung]).try_for_each(Target::check)?;
+        relay.stop()
+    });
+}
+
+#[test]
+fn the_daemon_ends_although_a_disk_hangs() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=100"], &[])?;
+        let mut hung = Target::new(&relay, "hung", "", 1)?;
+        hung.round()?;
+        let path = push_out(&relay, w, &hung)?;
+        let mut lease = Lease::take(&path)?;
+        hung.peer.packet(hung.streams[0], 1)?;
+        lease.wait_for("wanted")?;
+        let mut others = others(&relay)?;
+        rounds(&mut others, 1)?;
+        // Half a packet of another: it is cut off.
+        let half = [&RawPeer::header(others[0].streams[0], 1)[..], &[9; 1000]].concat();
+        others[0].peer.data.write_all(&half)?;
+        let file = others[0].directory.join("c_0");
+        eventually("half a packet", || {
+            Ok((fs::metadata(&file)?.len() > PACKET_SIZE).then_some(()))
+        })?;
+        relay.stop()?;
+        ensure!(
+            relay.log().contains("still wait for a disk"),
+            "{}",
+            relay.log()
+        );
+        others.iter().try_for_each(Target::check)
+    });
+}
