@@ -1,6 +1,7 @@
 //! Many targets at one relay daemon, and one of them that is in trouble: the others do not notice.
 
 mod own_relay;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod raw_peer;
 
 use std::fs;

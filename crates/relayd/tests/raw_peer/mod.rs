@@ -1,7 +1,5 @@
 //! A peer that says exactly what a test wants, over real sockets.
 
-#![allow(dead_code, reason = "each test uses some of it")]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
