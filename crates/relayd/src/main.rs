@@ -156,7 +156,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let servers = Servers {
         workers: Workers::start(cores, &relay).context("cannot start threads")?,
-        viewers: Viewers::start(cores, &relay).context("cannot start threads")?,
+        viewers: Viewers::new(&relay),
     };
     let facts = Facts {
         ports: addresses,

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::activation::Inherited;
 use crate::counters::count;
 use crate::keepalive::KeepAlive;
-use crate::live::Viewers;
+use crate::live::{NotServedError, Viewers};
 use crate::relay::Relay;
 use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
@@ -27,9 +27,6 @@ const ACCEPTS_PER_TURN: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long the end of the daemon waits for the files of streams.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Connections of viewers at once: they must not push the targets out.
-const MAX_VIEWERS: usize = 4096;
 
 /// The listening sockets.
 #[derive(Debug)]
@@ -211,26 +208,25 @@ impl Servers {
         (socket, address): (TcpStream, SocketAddr),
         keep_alive: &KeepAlive,
     ) {
-        let pool = &relay.pool;
-        let is_full = matches!(port, Port::Live) && self.viewers.connections() >= MAX_VIEWERS;
-        if is_full || !pool.admit_socket() {
-            count(&relay.register.errors.turned_away);
-            let (open, viewers) = (pool.sockets(), self.viewers.connections());
-            tracing::error!(
-                peer = %address,
-                "connection refused: {open} are open, {viewers} of them of viewers, and the limit of \
-                 descriptors leaves no room for more, or there are {MAX_VIEWERS} viewers"
-            );
-        } else if let Err(error) = prepare(&socket, port, keep_alive) {
-            pool.socket_left();
+        if let Err(error) = prepare(&socket, port, keep_alive) {
             tracing::error!(peer = %address, "connection: {error}");
-        } else {
-            tracing::info!(peer = %address, "{port} connection");
-            match port {
-                Port::Target(kind) => self.workers.assign(kind, socket, address),
-                Port::Live => self.viewers.assign(socket, address),
-            }
+            return;
         }
+        tracing::info!(peer = %address, "{port} connection");
+        let refused = match port {
+            Port::Target(kind) if relay.pool.admit_socket() => {
+                self.workers.assign(kind, socket, address);
+                return;
+            }
+            Port::Target(_) => NotServedError::NoRoom,
+            Port::Live => match self.viewers.serve(socket, address) {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+        };
+        count(&relay.register.errors.turned_away);
+        let open = relay.pool.sockets();
+        tracing::error!(peer = %address, "connection refused, {open} are open: {refused}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Live viewers: who reads a session while it is received.
 //!
 //! ```text
-//! workers (targets)                                   live threads (viewers)
+//! workers (targets)                                   a thread for each viewer
 //!   SharedStream ── its lock ──┐                        ViewerConnection: socket, requests, answers
 //!     LiveStream: what is there ◀──── next, metadata ───── Viewer: attachments, places in streams
 //!     wakers ──────────────────────── mailbox ───────────▶ held answers
@@ -23,5 +23,5 @@ mod viewer;
 
 pub(crate) use session::{LiveInfo, LiveSession, LiveSessions};
 pub(crate) use stream::LiveStream;
-pub(crate) use threads::Viewers;
+pub(crate) use threads::{NotServedError, Viewers};
 pub(crate) use trace::{Directory, Trace};

@@ -1,271 +1,188 @@
-//! The threads that serve viewers. They are not those of the targets: whatever a viewer does, the data go on.
+//! A thread for each viewer: whatever a viewer does, and however slow the disk is that it reads from, targets and
+//! other viewers go on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::connection::{Turn, ViewerConnection};
-use super::mailbox::{Mailbox, Token, Waker};
+use super::mailbox::{Mailbox, Waker};
 use crate::relay::Relay;
 
-/// Events taken from the kernel at once.
-const EVENTS: usize = 256;
-/// The token of the mailbox; viewers count from 1.
-const MAILBOX: u64 = 0;
+/// Viewers at once: they must not push the targets out.
+const MAX_VIEWERS: usize = 1024;
+/// A viewer's thread needs little more than the entries of one list.
+const STACK: usize = 256 * 1024;
+/// How long the end of the daemon waits for viewers whose disk is stuck.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// All of them, seen from the accepting thread.
 #[derive(Debug)]
-pub(crate) struct Viewers {
-    shared: Arc<Shared>,
-    mailboxes: Vec<Arc<Mailbox>>,
-    threads: Vec<JoinHandle<()>>,
-    next: usize,
-}
+pub(crate) struct Viewers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     relay: Arc<Relay>,
-    connections: AtomicUsize,
-    next_id: AtomicU64,
+    present: Mutex<Present>,
+    left: Condvar,
 }
 
-impl Shared {
-    /// A viewer is gone.
-    fn left(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
-        self.relay.pool.socket_left();
-    }
+/// Those that are there, by the numbers they are told.
+#[derive(Debug, Default)]
+struct Present {
+    mailboxes: HashMap<u64, Arc<Mailbox>>,
+    last: u64,
+}
+
+/// Why a viewer is not served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotServedError {
+    #[error("{MAX_VIEWERS} viewers are connected already")]
+    TooMany,
+    #[error("the limit of descriptors leaves no room for more")]
+    NoRoom,
+    #[error("cannot start a thread for it: {0}")]
+    System(#[from] std::io::Error),
 }
 
 impl Viewers {
-    /// Starts the threads.
-    pub(crate) fn start(count: usize, relay: &Arc<Relay>) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
+    pub(crate) fn new(relay: &Arc<Relay>) -> Self {
+        Self(Arc::new(Shared {
             relay: Arc::clone(relay),
-            connections: AtomicUsize::new(0),
-            next_id: AtomicU64::new(1),
-        });
-        let mut viewers = Self {
-            shared: Arc::clone(&shared),
-            mailboxes: Vec::new(),
-            threads: Vec::new(),
-            next: 0,
+            present: Mutex::default(),
+            left: Condvar::new(),
+        }))
+    }
+
+    /// Serves a connection from now on.
+    pub(crate) fn serve(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+    ) -> Result<(), NotServedError> {
+        let place = VacantPlace::take(&self.0)?;
+        let mailbox = Mailbox::new()?;
+        let id = {
+            let mut present = self.0.lock();
+            present.last += 1;
+            let id = present.last;
+            present.mailboxes.insert(id, Arc::clone(&mailbox));
+            id
         };
-        for number in 0..count.max(1) {
-            let mailbox = Mailbox::new()?;
-            let thread = LiveThread::new(Arc::clone(&shared), Arc::clone(&mailbox))?;
-            let builder = std::thread::Builder::new().name(format!("live-{number}"));
-            viewers.threads.push(builder.spawn(move || thread.run())?);
-            viewers.mailboxes.push(mailbox);
-        }
-        Ok(viewers)
+        let guest = Guest { place, id };
+        let thread = std::thread::Builder::new()
+            .name(format!("viewer-{id}"))
+            .stack_size(STACK);
+        thread.spawn(move || {
+            let connection = ViewerConnection::new(socket, address, id);
+            run(&guest.place.0.relay, connection, &mailbox);
+            tracing::info!(peer = %address, "viewer is gone");
+            drop(guest);
+        })?;
+        Ok(())
     }
 
-    /// Connections at present.
-    pub(crate) fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::Relaxed)
-    }
-
-    /// Gives a connection to one of them, in turn.
-    pub(crate) fn assign(&mut self, socket: TcpStream, address: SocketAddr) {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        // There is one at least.
-        self.mailboxes[self.next].deliver(socket, address);
-        self.next = (self.next + 1) % self.mailboxes.len();
-    }
-
-    /// Stops all threads; their connections are over then.
+    /// Ends all connections.
     pub(crate) fn stop(self) {
-        for mailbox in &self.mailboxes {
+        let end = Instant::now() + STOP_PATIENCE;
+        let mut present = self.0.lock();
+        for mailbox in present.mailboxes.values() {
             mailbox.stop();
         }
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the viewers panicked");
-            }
-        }
-    }
-}
-
-/// One thread's state.
-struct LiveThread {
-    shared: Arc<Shared>,
-    mailbox: Arc<Mailbox>,
-    epoll: OwnedFd,
-    connections: HashMap<Token, Slot>,
-    next_token: u64,
-    /// When held answers are due.
-    due: BTreeSet<(Instant, Token)>,
-    /// To be served again without waiting.
-    again: Vec<Token>,
-}
-
-struct Slot {
-    connection: ViewerConnection,
-    waker: Waker,
-    writing: bool,
-    due: Option<Instant>,
-}
-
-impl LiveThread {
-    fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> std::io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = EventData::new_u64(MAILBOX);
-        epoll::add(&epoll, mailbox.as_fd(), data, EventFlags::IN)?;
-        Ok(Self {
-            shared,
-            mailbox,
-            epoll,
-            connections: HashMap::new(),
-            next_token: MAILBOX + 1,
-            due: BTreeSet::new(),
-            again: Vec::new(),
-        })
-    }
-
-    fn run(mut self) {
-        let mut events = Vec::with_capacity(EVENTS);
-        while !self.mailbox.is_stopped() {
-            events.clear();
-            let timeout = self.timeout();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!("cannot wait for viewers: {error}");
-                    break;
-                }
-            }
-            for token in std::mem::take(&mut self.again) {
-                self.serve(token);
-            }
-            for event in &events {
-                match event.data.u64() {
-                    MAILBOX => self.read_letters(),
-                    token => self.serve(Token(token)),
-                }
-            }
-            self.serve_due();
-        }
-        for (_, slot) in self.connections.drain() {
-            drop(slot);
-            self.shared.left();
-        }
-    }
-
-    fn timeout(&self) -> Option<Timespec> {
-        let wait = if self.again.is_empty() {
-            let (due, _) = self.due.first()?;
-            due.saturating_duration_since(Instant::now())
-        } else {
-            Duration::ZERO
-        };
-        Timespec::try_from(wait).ok()
-    }
-
-    fn read_letters(&mut self) {
-        let letters = self.mailbox.take();
-        for (socket, address) in letters.newcomers {
-            self.welcome(socket, address);
-        }
-        for token in letters.woken {
-            // Only those that wait: an old waker of another stream may have called.
-            if self
-                .connections
-                .get(&token)
-                .is_some_and(|slot| slot.due.is_some())
-            {
-                self.serve(token);
-            }
-        }
-    }
-
-    fn welcome(&mut self, socket: TcpStream, address: SocketAddr) {
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        let data = EventData::new_u64(token.0);
-        if let Err(error) = epoll::add(&self.epoll, socket.as_fd(), data, EventFlags::IN) {
-            tracing::error!(peer = %address, "viewer: {error}");
-            drop(socket);
-            self.shared.left();
-            return;
-        }
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot {
-            connection: ViewerConnection::new(socket, address, id),
-            waker: Waker::new(&self.mailbox, token),
-            writing: false,
-            due: None,
-        };
-        self.connections.insert(token, slot);
-    }
-
-    fn serve_due(&mut self) {
-        let now = Instant::now();
-        while let Some((due, token)) = self.due.first().copied() {
-            if due > now {
+        while !present.mailboxes.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::error!(
+                    "{} viewers have not ended within {STOP_PATIENCE:?}",
+                    present.mailboxes.len()
+                );
                 return;
             }
-            self.due.remove(&(due, token));
-            self.serve(token);
+            present = match self.0.left.wait_timeout(present, left) {
+                Ok((present, _)) => present,
+                Err(error) => error.into_inner().0,
+            };
         }
     }
+}
 
-    fn serve(&mut self, token: Token) {
-        let Some(slot) = self.connections.get_mut(&token) else {
-            return;
-        };
-        if let Some(due) = slot.due.take() {
-            self.due.remove(&(due, token));
-        }
-        let writing = match slot.connection.serve(&self.shared.relay, &slot.waker) {
-            Turn::Read(due) => {
-                slot.due = due;
-                self.due.extend(due.map(|due| (due, token)));
-                false
-            }
-            Turn::Write => true,
-            Turn::Again => {
-                self.again.push(token);
-                false
-            }
-            Turn::Close => return self.close(token),
-        };
-        if writing == slot.writing {
-            return;
-        }
-        slot.writing = writing;
-        let flags = if writing {
-            EventFlags::OUT
-        } else {
-            EventFlags::IN
-        };
-        let data = EventData::new_u64(token.0);
-        let socket = slot.connection.socket().as_fd();
-        if let Err(error) = epoll::modify(&self.epoll, socket, data, flags) {
-            tracing::error!(peer = %slot.connection.address(), "viewer: {error}");
-            self.close(token);
-        }
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn close(&mut self, token: Token) {
-        if let Some(slot) = self.connections.remove(&token) {
-            if let Some(due) = slot.due {
-                self.due.remove(&(due, token));
+/// Room for the two descriptors of a viewer.
+struct VacantPlace(Arc<Shared>);
+
+impl VacantPlace {
+    fn take(shared: &Arc<Shared>) -> Result<Self, NotServedError> {
+        if shared.lock().mailboxes.len() >= MAX_VIEWERS {
+            return Err(NotServedError::TooMany);
+        }
+        let pool = &shared.relay.pool;
+        if !pool.admit_socket() {
+            return Err(NotServedError::NoRoom);
+        }
+        if !pool.admit_socket() {
+            pool.socket_left();
+            return Err(NotServedError::NoRoom);
+        }
+        Ok(Self(Arc::clone(shared)))
+    }
+}
+
+impl Drop for VacantPlace {
+    fn drop(&mut self) {
+        self.0.relay.pool.socket_left();
+        self.0.relay.pool.socket_left();
+    }
+}
+
+/// A viewer that is present.
+struct Guest {
+    place: VacantPlace,
+    id: u64,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let shared = &self.place.0;
+        shared.lock().mailboxes.remove(&self.id);
+        shared.left.notify_all();
+    }
+}
+
+/// Serves one viewer to its end.
+fn run(relay: &Relay, mut connection: ViewerConnection, mailbox: &Arc<Mailbox>) {
+    let waker = Waker::new(mailbox);
+    while !mailbox.is_stopped() {
+        let (flags, due) = match connection.serve(relay, &waker) {
+            Turn::Read(due) => (PollFlags::IN, due),
+            Turn::Write => (PollFlags::OUT, None),
+            Turn::Again => continue,
+            Turn::Close => return,
+        };
+        let timeout = due
+            .map(|due| due.saturating_duration_since(Instant::now()))
+            .and_then(|left| Timespec::try_from(left).ok());
+        let mut ready = [
+            PollFd::new(connection.socket(), flags),
+            PollFd::from_borrowed_fd(mailbox.as_fd(), PollFlags::IN),
+        ];
+        match poll(&mut ready, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                tracing::error!(peer = %connection.address(), "cannot wait for a viewer: {error}");
+                return;
             }
-            // Fails only for a socket that is not there, which is what is wanted.
-            let _ = epoll::delete(&self.epoll, slot.connection.socket().as_fd());
-            tracing::info!(peer = %slot.connection.address(), "viewer is gone");
-            drop(slot);
-            self.shared.left();
+        }
+        if !ready[1].revents().is_empty() {
+            mailbox.clear();
         }
     }
 }

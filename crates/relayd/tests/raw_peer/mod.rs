@@ -81,6 +81,16 @@ impl RawPeer {
     }
 
     pub(crate) fn create_session(&mut self, name: &str, base_path: &str) -> Result<RelaySessionId> {
+        self.create_timed_session(name, base_path, 0)
+    }
+
+    /// The same with a live timer.
+    pub(crate) fn create_timed_session(
+        &mut self,
+        name: &str,
+        base_path: &str,
+        live_timer_us: u32,
+    ) -> Result<RelaySessionId> {
         let mut uuid = [7; 16];
         for (to, from) in uuid.iter_mut().zip(name.bytes()) {
             *to = from;
@@ -88,7 +98,7 @@ impl RawPeer {
         let reply = self.ask(&Request::CreateSession(CreateSession {
             session_name: name,
             hostname: "raw",
-            live_timer_us: 0,
+            live_timer_us,
             snapshot: false,
             base_path,
             name_has_creation_time: true,
@@ -115,11 +125,21 @@ impl RawPeer {
         pathname: &str,
         channel_name: &str,
     ) -> Result<StreamHandle> {
+        self.add_tracefiles(pathname, channel_name, 0, 0)
+    }
+
+    pub(crate) fn add_tracefiles(
+        &mut self,
+        pathname: &str,
+        channel_name: &str,
+        tracefile_size: u64,
+        tracefile_count: u64,
+    ) -> Result<StreamHandle> {
         let reply = self.ask(&Request::AddStream(AddStream {
             channel_name,
             pathname,
-            tracefile_size: 0,
-            tracefile_count: 0,
+            tracefile_size,
+            tracefile_count,
             chunk: ChunkId(0),
         }))?;
         match reply {
