@@ -1,5 +1,7 @@
 //! Arbitrary bytes in the place of pages and of format texts: the answer is an error or a good packet,
 //! never a panic, an endless loop or memory out of proportion.
+//!
+//! `PROPTEST_CASES=100000 cargo test -p kernel --test any_bytes` hunts longer.
 
 mod common;
 
@@ -90,6 +92,29 @@ fn check(machine: &Machine, pages: &[Vec<u8>]) {
     assert_eq!(summary.events, events);
 }
 
+/// Pages of records, with time in all forms between them.
+fn pages(machine: &Machine, start: u64, records: &[(u32, Vec<u8>)]) -> Vec<Vec<u8>> {
+    let mut pages = Vec::new();
+    for (at, records) in records.chunks(5).enumerate() {
+        // Sometimes the clock goes back; the trace's does not.
+        let mut page = PageBuilder::new(machine, start.wrapping_add(at as u64 * 7_000_000));
+        for (number, (delta, bytes)) in records.iter().enumerate() {
+            if bytes.is_empty() {
+                page.time_extend(u64::from(*delta) << number);
+            } else if bytes[0] == 0xdd {
+                page.discarded(*delta, bytes);
+            } else {
+                page.record(*delta, bytes);
+            }
+        }
+        if at % 3 == 2 {
+            page.missed((at % 2 == 0).then_some(9));
+        }
+        pages.push(page.finish());
+    }
+    pages
+}
+
 /// A record of a known event with anything in it, of any length.
 fn record() -> impl Strategy<Value = (u32, Vec<u8>)> {
     let id = prop_oneof![Just(3u16), Just(3), Just(5), any::<u16>()];
@@ -123,8 +148,6 @@ fn record() -> impl Strategy<Value = (u32, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn any_bytes_are_no_danger_as_a_page(
         bytes in proptest::collection::vec(any::<u8>(), 0..6000),
@@ -156,16 +179,28 @@ proptest! {
         long in any::<bool>(),
     ) {
         let machine = machine(big, long);
-        let mut pages = Vec::new();
-        for (at, records) in records.chunks(5).enumerate() {
-            // Sometimes the clock goes back; the trace's does not.
-            let mut page = PageBuilder::new(&machine, start.wrapping_add(at as u64 * 7_000_000));
-            for (delta, bytes) in records {
-                if !bytes.is_empty() {
-                    page.record(*delta, bytes);
-                }
+        check(&machine, &pages(&machine, start, &records));
+    }
+
+    #[test]
+    fn good_pages_with_some_bytes_changed_are_no_danger(
+        records in proptest::collection::vec(record(), 1..30),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in any::<prop::sample::Index>(),
+        big in any::<bool>(),
+        long in any::<bool>(),
+    ) {
+        let machine = machine(big, long);
+        let mut pages = pages(&machine, 1 << 40, &records);
+        for (number, (place, byte)) in changes.into_iter().enumerate() {
+            let page = &mut pages[0];
+            // Most of a page is not in use.
+            let place = place.index(page.len().min(600));
+            page[place] = byte;
+            if number == 10 {
+                page.truncate(cut.index(4096));
+                break;
             }
-            pages.push(page.finish());
         }
         check(&machine, &pages);
     }
