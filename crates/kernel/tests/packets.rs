@@ -181,6 +181,38 @@ fn a_successor_goes_on_with_the_numbers() {
 }
 
 #[test]
+fn events_that_are_enabled_later_come_into_the_open_packet() {
+    let number = number(&MACHINE);
+    let later = schema(
+        &MACHINE,
+        "test",
+        "later",
+        4,
+        "\tfield:u32 half;\toffset:8;\tsize:4;\tsigned:0;\n",
+    );
+    let mut transcoder = transcoder(std::slice::from_ref(&number));
+    let page = |at: u64| {
+        let mut other = number_record(5);
+        other[0] = 4;
+        let mut page = PageBuilder::new(&MACHINE, at);
+        page.record(1, &number_record(at)).record(1, &other);
+        page.finish()
+    };
+    let summary = transcoder.add_page(&page(100)).unwrap();
+    assert_eq!((summary.events, summary.unknown), (1, 1));
+    let schemas = [number, later];
+    transcoder.set_programs(Arc::new(Programs::new(&MACHINE, &schemas)));
+    let summary = transcoder.add_page(&page(200)).unwrap();
+    assert_eq!((summary.events, summary.unknown), (2, 0));
+    let trace = TraceDir::new("enabled_later");
+    trace.metadata(&MACHINE, &schemas);
+    trace.stream("kernel_5", transcoder.finish(None).bytes);
+    let (lines, _) = trace.babeltrace2();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[2].ends_with("later: { cpu_id = 5 }, { tid = 77 }, { half = 5 }"));
+}
+
+#[test]
 fn what_cannot_be_an_event_is_counted() {
     let schemas = [number(&MACHINE)];
     let mut transcoder = transcoder(&schemas);
