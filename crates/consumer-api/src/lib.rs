@@ -23,8 +23,8 @@ mod message;
 mod transport;
 
 pub use message::{
-    Answer, BufferMode, ChunkEnding, ChunkSetup, Counters, Envelope, Notice, OutputFailure,
-    OutputSetup, Predecessor, RelaySetup, Request, RequestId, RotationSetup, SessionSetup,
-    StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup,
+    Answer, BufferMode, ChunkEnding, ChunkSetup, Counters, Envelope, KernelStream, Notice,
+    OutputFailure, OutputSetup, Predecessor, RelaySetup, Request, RequestId, RotationSetup,
+    SessionSetup, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup,
 };
 pub use transport::{MAX_FDS, MAX_MESSAGE_BYTES, Received, TransportError, receive, send};

@@ -56,7 +56,9 @@ pub enum Request {
     /// packet left the ring buffer goes out before that packet.
     AddTrace(TraceSetup),
     /// Adds a ring buffer to a trace and starts to drain it. Descriptors: its shared memory, then
-    /// the read end of its wakeup pipe.
+    /// the read end of its wakeup pipe; of a buffer of the kernel ([`StreamSetup::kernel`]): its
+    /// `trace_pipe_raw`, which does not block, its `stats`, and a memfd with the channel's events
+    /// (`kernel::selection`), to which the session daemon appends.
     AddStream(StreamSetup),
     /// All streams of the trace that exist now have been added. On a relay: the metadata stream is
     /// added, then `STREAMS_SENT`.
@@ -238,6 +240,16 @@ pub struct StreamSetup {
     /// The buffer had a reader before, which is gone: go on at its position. Tells what is known of it.
     #[serde(default)]
     pub resume: Option<Predecessor>,
+    /// The buffer is one of the kernel's.
+    #[serde(default)]
+    pub kernel: Option<KernelStream>,
+}
+
+/// What else is to be known of a buffer of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelStream {
+    /// Bytes of what the kernel calls a sub-buffer: as many as one read brings.
+    pub page_size: u64,
 }
 
 /// What is known of the reader that a buffer had before. Zero and `None` if it could not tell.

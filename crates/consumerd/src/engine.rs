@@ -171,16 +171,13 @@ impl Engine {
                 (Some(text), None) => session.add_trace(setup, text)?,
                 _ => return Err(refused("a trace comes with 1 descriptor")),
             },
-            Request::AddStream(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
-                (Some(pipe), Some(shm), None) => {
-                    session.add_stream(poller, &setup, &shm, pipe)?;
-                    let stream = setup.stream;
-                    if let Some(handle) = session.output().relay_stream(stream) {
-                        self.link.say(&Notice::RelayStream { stream, handle });
-                    }
+            Request::AddStream(setup) => {
+                session.add_stream(poller, &setup, fds)?;
+                let stream = setup.stream;
+                if let Some(handle) = session.output().relay_stream(stream) {
+                    self.link.say(&Notice::RelayStream { stream, handle });
                 }
-                _ => return Err(refused("a stream comes with 2 descriptors")),
-            },
+            }
             Request::PublishTrace { trace } => {
                 session.publish(trace)?;
                 if session.has_ended(trace) {

@@ -12,6 +12,8 @@ mod control;
 mod counters;
 mod engine;
 mod event_count;
+mod kernel_formats;
+mod kernel_source;
 mod metadata;
 mod output;
 mod packet;

@@ -16,7 +16,7 @@ use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::poller::{Poller, Source, Token};
 use crate::session::chunk::Chunk;
-use crate::source::{Progress, RingSource, Writers};
+use crate::source::{self, Progress, Writers};
 use crate::stream::Stream;
 use crate::timers::{Task, TimerKey, Timers};
 use crate::trace::Trace;
@@ -122,8 +122,7 @@ impl Session {
         &mut self,
         poller: &mut Poller,
         setup: &StreamSetup,
-        shm: &OwnedFd,
-        pipe: OwnedFd,
+        fds: Vec<OwnedFd>,
     ) -> Result<(), OutputError> {
         if self.streams.contains_key(&setup.stream) {
             return Err(refused(anyhow!("stream {} exists", setup.stream.0)));
@@ -133,11 +132,9 @@ impl Session {
             .get_mut(&setup.trace)
             .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
         let totals = self.totals.channel(&setup.channel_name);
-        let source = RingSource::attach(setup, trace.setup.uuid, shm, pipe).map_err(refused)?;
-        let mut stream = Stream::new(setup, Box::new(source), totals);
-        if let Some(stored) = self.output.add_stream(setup)? {
-            stream.has_stored(stored);
-        }
+        let source = source::open(setup, trace.setup.uuid, fds, &mut trace.formats);
+        let mut stream = Stream::new(setup, source.map_err(refused)?, totals);
+        stream.go_on(self.output.add_stream(setup)?);
         if self.options.snapshot {
             trace.streams.push(setup.stream);
             self.streams.insert(setup.stream, stream);

@@ -3,12 +3,14 @@
 use std::fmt::Debug;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anyhow::Context;
-use consumer_api::StreamSetup;
+use anyhow::{Context, anyhow};
+use consumer_api::{Predecessor, StreamSetup};
 use ring_buffer::{
     BufferMode, FlushMode, Geometry, Next, ReadError, Reader, StreamIdentity, monotonic_now,
 };
 
+use crate::kernel_formats::ChannelFormats;
+use crate::kernel_source::KernelSource;
 use crate::output::OutputError;
 use crate::packet::Packet;
 
@@ -54,6 +56,9 @@ pub(crate) trait Source: Debug {
     /// The wakeup was seen.
     fn woken(&mut self);
 
+    /// Goes on after what somebody else has delivered, if the packets are numbered here.
+    fn resume_after(&mut self, _last: Predecessor) {}
+
     /// Lets `deliver` have the next packet, which is gone from the buffer when that succeeded.
     fn take(&mut self, writers: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError>;
 
@@ -70,6 +75,26 @@ pub(crate) trait Source: Debug {
     /// Lets `deliver` have copies of the newest packets, at most `most` of them if that is not 0, oldest
     /// first; the buffer stays as it is.
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError>;
+}
+
+/// The source that `setup` describes, from its descriptors.
+pub(crate) fn open(
+    setup: &StreamSetup,
+    uuid: [u8; 16],
+    fds: Vec<OwnedFd>,
+    formats: &mut ChannelFormats,
+) -> anyhow::Result<Box<dyn Source>> {
+    let count = fds.len();
+    let Some(kernel) = setup.kernel else {
+        let [shm, pipe] = <[OwnedFd; 2]>::try_from(fds)
+            .map_err(|_| anyhow!("a stream comes with 2 descriptors, not {count}"))?;
+        return Ok(Box::new(RingSource::attach(setup, uuid, &shm, pipe)?));
+    };
+    let [pipe, stats, text] = <[OwnedFd; 3]>::try_from(fds)
+        .map_err(|_| anyhow!("a stream of the kernel comes with 3 descriptors, not {count}"))?;
+    let formats = formats.of(setup.channel_id, text)?;
+    let source = KernelSource::new(setup, kernel, uuid, pipe, stats, formats)?;
+    Ok(Box::new(source))
 }
 
 /// The ring buffer of applications.

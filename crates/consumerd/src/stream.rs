@@ -59,10 +59,16 @@ impl Stream {
         }
     }
 
-    /// Notes what the output has of this stream already: the predecessor died before it could tell, so
-    /// the discarded events that it counted are counted again from where the last count was told.
-    pub(crate) fn has_stored(&mut self, stored: Stored) {
-        self.last_number = self.last_number.max(Some(stored.packet_seq_num));
+    /// Goes on after what the output has of this stream. If the predecessor died before it could tell, the
+    /// discarded events that it counted are counted again from where the last count was told.
+    pub(crate) fn go_on(&mut self, stored: Option<Stored>) {
+        let mut last = self.last();
+        if let Some(stored) = stored {
+            self.last_number = self.last_number.max(Some(stored.packet_seq_num));
+            last.last_packet = self.last_number;
+            last.discarded_events = last.discarded_events.max(stored.events_discarded);
+        }
+        self.source.resume_after(last);
     }
 
     /// Where a successor goes on.

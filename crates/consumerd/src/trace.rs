@@ -4,6 +4,7 @@ use consumer_api::{Counters, StreamKey, TraceSetup};
 
 use crate::counters::{Totals, add};
 use crate::event_count::EventCounter;
+use crate::kernel_formats::ChannelFormats;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::packet::Packet;
@@ -14,6 +15,8 @@ pub(crate) struct Trace {
     pub(crate) setup: TraceSetup,
     metadata: MetadataSource,
     pub(crate) streams: Vec<StreamKey>,
+    /// Of the kernel's channels.
+    pub(crate) formats: ChannelFormats,
     /// Packets may go out: the output knows the metadata stream.
     pub(crate) published: bool,
     counters: Counters,
@@ -36,6 +39,7 @@ impl Trace {
             setup,
             metadata,
             streams: Vec::new(),
+            formats: ChannelFormats::default(),
             published: false,
             counters: Counters::default(),
             events,

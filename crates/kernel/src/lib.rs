@@ -12,6 +12,8 @@
 //! | [`machine`] | how the traced machine lays out numbers |
 //! | [`names`] | LTTng's names for the kernel's events and fields |
 //! | [`schema`] | the event class of an event, and how to make its records |
+//! | [`selection`] | the events of a channel, from the session daemon to the consumer daemon |
+//! | [`tracefs`] | instances of our own in the kernel's tracing file system |
 //! | [`page`] | reads the records of a raw ring-buffer page |
 //! | [`transcode`] | turns pages into packets |
 //! | [`statedump`] | describes the system when tracing starts |
@@ -28,5 +30,7 @@ pub mod page;
 mod print;
 mod program;
 pub mod schema;
+pub mod selection;
 pub mod statedump;
+pub mod tracefs;
 pub mod transcode;

@@ -365,6 +365,7 @@ fn stream(trace: u64, cpu: u32, shape: Shape) -> TracedStream {
         tracefile_size: 0,
         tracefile_count: 0,
         resume: None,
+        kernel: None,
     };
     TracedStream {
         setup,

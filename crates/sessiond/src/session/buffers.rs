@@ -296,6 +296,7 @@ impl ChannelBuffers {
             tracefile_size: attributes.tracefile_size,
             tracefile_count: attributes.tracefile_count,
             resume,
+            kernel: None,
         }
     }
 }

@@ -1,0 +1,176 @@
+//! The kernel's tracing file system: where it is, what it offers, and instances of our own.
+//!
+//! tracefs is one for the whole machine, whatever namespaces a process is in. Everything here happens in
+//! instances ([`Instance`]) whose names begin with the identity of their owner ([`Owner`]), so that a
+//! restarted daemon finds what its former self left, and never touches what belongs to others.
+
+mod error;
+mod files;
+mod instance;
+mod owner;
+mod stats;
+mod uprobe;
+
+pub use error::TracefsError;
+pub use instance::{Instance, RawStream};
+pub use owner::Owner;
+pub use stats::Stats;
+pub use uprobe::{ProbeArgumentError, UprobeSite};
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access, statfs};
+use rustix::mount::{MountFlags, mount};
+
+use files::{list, read};
+
+/// Where current kernels want it.
+const USUAL_PLACE: &str = "/sys/kernel/tracing";
+/// Where it also was, and may be reached if it is nowhere else.
+const DEBUGFS_PLACE: &str = "/sys/kernel/debug/tracing";
+/// `f_type` of a tracefs.
+const TRACEFS_MAGIC: u64 = 0x7472_6163;
+
+/// Kernel's name of an event: its subsystem and its name there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventName {
+    /// For instance `sched`.
+    pub subsystem: String,
+    /// For instance `sched_switch`.
+    pub name: String,
+}
+
+impl EventName {
+    /// The event `name` of `subsystem`.
+    pub fn new(subsystem: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            subsystem: subsystem.into(),
+            name: name.into(),
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("events/{}/{}", self.subsystem, self.name)
+    }
+}
+
+/// The tracing file system, in a place where it can be used.
+#[derive(Clone, Debug)]
+pub struct Tracefs {
+    root: PathBuf,
+}
+
+impl Tracefs {
+    /// Looks for it where it belongs, then among all mounts, and mounts it if it is nowhere.
+    pub fn find() -> Result<Self, TracefsError> {
+        let places = [USUAL_PLACE, DEBUGFS_PLACE].map(PathBuf::from);
+        let found = places
+            .into_iter()
+            .chain(mounted())
+            .find(|place| is_tracefs(place));
+        let root = match found {
+            Some(root) => root,
+            None => mount_it()?,
+        };
+        let instances = root.join("instances");
+        if !instances.is_dir() {
+            return Err(TracefsError::NoInstances(root));
+        }
+        access(&instances, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|_| TracefsError::Denied(instances))?;
+        Ok(Self { root })
+    }
+
+    /// All events of the running kernel.
+    pub fn events(&self) -> Result<Vec<EventName>, TracefsError> {
+        let text = read(&self.root.join("available_events"))?;
+        let events = text.lines().filter_map(|line| {
+            let (subsystem, name) = line.trim().split_once(':')?;
+            Some(EventName::new(subsystem, name))
+        });
+        Ok(events.collect())
+    }
+
+    /// The `format` file of an event.
+    pub fn format(&self, event: &EventName) -> Result<String, TracefsError> {
+        read(&self.root.join(event.path()).join("format"))
+    }
+
+    /// Whether the kernel has this file, for instance `kprobe_events`.
+    pub fn has(&self, file: &str) -> bool {
+        self.root.join(file).exists()
+    }
+
+    /// Creates an instance that records nothing yet.
+    pub fn create(&self, owner: &Owner, name: &str) -> Result<Instance, TracefsError> {
+        Instance::create(self.root.join("instances").join(owner.instance(name)))
+    }
+
+    /// Removes all instances and probes of this owner, and tells how many there were.
+    pub fn remove_leftovers(&self, owner: &Owner) -> Result<usize, TracefsError> {
+        let mut removed = 0;
+        for name in list(&self.root.join("instances"))? {
+            if owner.owns_instance(&name) {
+                Instance::at(self.root.join("instances").join(name)).remove()?;
+                removed += 1;
+            }
+        }
+        removed += self.remove_probes(owner)?;
+        Ok(removed)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+fn is_tracefs(place: &Path) -> bool {
+    statfs(place).is_ok_and(|found| found.f_type as u64 == TRACEFS_MAGIC)
+}
+
+/// Where else it is mounted.
+fn mounted() -> impl Iterator<Item = PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let places: Vec<_> = table.lines().filter_map(tracefs_mount).collect();
+    places.into_iter()
+}
+
+/// The mount point in a line of `/proc/self/mountinfo`, if the whole of a tracefs is mounted there.
+fn tracefs_mount(line: &str) -> Option<PathBuf> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, place) = (fields.next()?, fields.next()?);
+    let is_tracefs = file_system.split(' ').next()? == "tracefs";
+    // A mount point with a space in it is written with an escape: not one of those that anybody uses.
+    (is_tracefs && root == "/" && !place.contains('\\')).then(|| place.into())
+}
+
+fn mount_it() -> Result<PathBuf, TracefsError> {
+    let place = PathBuf::from(USUAL_PLACE);
+    match mount("nodev", USUAL_PLACE, "tracefs", MountFlags::empty(), None) {
+        Ok(()) => Ok(place),
+        Err(errno) => Err(TracefsError::NotMounted(errno.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_of_the_whole_file_system_is_found() {
+        let line = "36 24 0:12 / /sys/kernel/tracing rw,relatime shared:9 - tracefs nodev rw";
+        assert_eq!(
+            tracefs_mount(line),
+            Some(PathBuf::from("/sys/kernel/tracing"))
+        );
+        for other in [
+            "36 24 0:12 /instances /mnt rw,relatime - tracefs nodev rw",
+            "36 24 0:12 / /sys/kernel/debug rw,relatime - debugfs nodev rw",
+            "",
+        ] {
+            assert_eq!(tracefs_mount(other), None);
+        }
+    }
+}
