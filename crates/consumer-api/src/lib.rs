@@ -25,6 +25,6 @@ mod transport;
 pub use message::{
     Answer, BufferMode, ChunkEnding, ChunkSetup, Counters, Envelope, KernelStream, Notice,
     OutputFailure, OutputSetup, Predecessor, RelaySetup, Request, RequestId, RotationSetup,
-    SessionSetup, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup,
+    SessionSetup, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup, channel_label,
 };
 pub use transport::{MAX_FDS, MAX_MESSAGE_BYTES, Received, TransportError, receive, send};

@@ -245,6 +245,16 @@ pub struct StreamSetup {
     pub kernel: Option<KernelStream>,
 }
 
+/// The name under which a channel is counted in [`Answer::Counters`]: both domains may have a channel of the
+/// same name, which has no `/`.
+pub fn channel_label(channel_name: &str, kernel: bool) -> String {
+    if kernel {
+        format!("kernel/{channel_name}")
+    } else {
+        channel_name.to_owned()
+    }
+}
+
 /// What else is to be known of a buffer of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelStream {

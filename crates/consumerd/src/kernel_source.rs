@@ -3,6 +3,7 @@
 //! While tracing goes on only full pages are read, as soon as there are enough for a packet; a flush reads all
 //! there is. What was read is gone from the kernel: a packet that the output does not take is kept.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -17,11 +18,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zerocopy::FromBytes;
 
 use crate::kernel_formats::KernelFormats;
+use crate::output::OutputError;
 use crate::packet::Packet;
 use crate::source::{Deliver, Progress, Source, TakeError, Writers};
 
 /// Largest page that is taken for possible, bytes.
 const MAX_PAGE_BYTES: u64 = 16 << 20;
+/// Longest time from the stamp of an event to its end, nanoseconds.
+const WRITING_NS: u64 = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct KernelSource {
     kept: Option<Kept>,
     /// Deliver all there was at this time.
     flush: Option<(FlushMode, u64)>,
+    /// Packets of earlier snapshots, which are gone from the kernel's buffer.
+    held: VecDeque<Kept>,
 }
 
 #[derive(Debug)]
@@ -105,6 +111,7 @@ impl KernelSource {
             capacity: setup.subbuf_count + 2,
             kept: None,
             flush: None,
+            held: VecDeque::new(),
         })
     }
 
@@ -195,7 +202,7 @@ impl Source for KernelSource {
         if self.transcoder.events() == 0 {
             // All there was has been read. The last packet says so, and until when.
             match self.flush.take() {
-                Some((FlushMode::Full, _)) => end = Some(monotonic_now()),
+                Some((FlushMode::Full, _)) => end = Some(settled_now()),
                 Some((FlushMode::Active, _)) | None => return Ok(Progress::Nothing),
             }
         }
@@ -220,6 +227,57 @@ impl Source for KernelSource {
     fn pending(&self) -> u64 {
         self.capacity
     }
+
+    fn flush_or_idle(&mut self) -> Option<u64> {
+        let since = settled_now();
+        match self.losses.read() {
+            Some(stats) if stats.entries == 0 && self.kept.is_none() => {
+                Some(since.max(self.transcoder.last_timestamp()))
+            }
+            _ => {
+                self.flush(FlushMode::Active);
+                None
+            }
+        }
+    }
+
+    /// The kernel's buffer is emptied; as much as it holds stays here for the next time.
+    fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {
+        self.flush
+            .get_or_insert((FlushMode::Active, monotonic_now()));
+        for _ in 0..self.capacity {
+            let mut taken = None;
+            let keep = &mut |packet: &dyn Packet| {
+                let mut bytes = Vec::new();
+                packet.copy_to(&mut bytes);
+                let events = packet.events().unwrap_or(0);
+                taken = Some(Kept { bytes, events });
+                Ok(())
+            };
+            match self.take(Writers::Alive, keep) {
+                Ok(Progress::Delivered) => self.held.extend(taken),
+                Ok(Progress::NotReady | Progress::Nothing) => break,
+                Err(TakeError::Output(error)) => return Err(error),
+                Err(TakeError::BadPacket(error) | TakeError::Broken(error)) => {
+                    return Err(OutputError::Refused(error));
+                }
+            }
+        }
+        let most = if most == 0 { self.capacity } else { most };
+        let surplus = self.held.len().saturating_sub(self.capacity as usize);
+        self.held.drain(..surplus);
+        let skipped = self.held.len().saturating_sub(most as usize);
+        for held in self.held.iter().skip(skipped) {
+            let packet = KernelPacket::new(&held.bytes, held.events);
+            deliver(&packet.map_err(OutputError::Refused)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A time that no event to come is older than: one that is being written may have its stamp already.
+fn settled_now() -> u64 {
+    monotonic_now().saturating_sub(WRITING_NS)
 }
 
 /// Events that the kernel could not record.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
+use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup, channel_label};
 use ring_buffer::FlushMode;
 
 use crate::counters::Totals;
@@ -124,6 +124,7 @@ impl Session {
         setup: &StreamSetup,
         fds: Vec<OwnedFd>,
     ) -> Result<(), OutputError> {
+        source::check(setup, &fds).map_err(refused)?;
         if self.streams.contains_key(&setup.stream) {
             return Err(refused(anyhow!("stream {} exists", setup.stream.0)));
         }
@@ -131,7 +132,8 @@ impl Session {
             .traces
             .get_mut(&setup.trace)
             .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
-        let totals = self.totals.channel(&setup.channel_name);
+        let label = channel_label(&setup.channel_name, setup.kernel.is_some());
+        let totals = self.totals.channel(&label);
         let source = source::open(setup, trace.setup.uuid, fds, &mut trace.formats);
         let mut stream = Stream::new(setup, source.map_err(refused)?, totals);
         stream.go_on(self.output.add_stream(setup)?);

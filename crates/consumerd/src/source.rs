@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use consumer_api::{Predecessor, StreamSetup};
 use ring_buffer::{
     BufferMode, FlushMode, Geometry, Next, ReadError, Reader, StreamIdentity, monotonic_now,
@@ -75,6 +75,16 @@ pub(crate) trait Source: Debug {
     /// Lets `deliver` have copies of the newest packets, at most `most` of them if that is not 0, oldest
     /// first; the buffer stays as it is.
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError>;
+}
+
+/// Whether the descriptors of a stream are as many as it needs.
+pub(crate) fn check(setup: &StreamSetup, fds: &[OwnedFd]) -> anyhow::Result<()> {
+    let (wanted, got) = (if setup.kernel.is_some() { 3 } else { 2 }, fds.len());
+    ensure!(
+        wanted == got,
+        "such a stream comes with {wanted} descriptors, not {got}"
+    );
+    Ok(())
 }
 
 /// The source that `setup` describes, from its descriptors.

@@ -24,6 +24,7 @@ mod code;
 mod code_text;
 mod error;
 mod path;
+mod probe;
 mod requests;
 pub mod url;
 
@@ -31,6 +32,7 @@ pub use client::{CallError, Client};
 pub use code::ErrorCode;
 pub use error::{status, status_code};
 pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory};
+pub use probe::{ProbeLocation, ProbeLocationError};
 pub use requests::{DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT};
 
 /// The generated messages, client and server of `lttng.control.v1`.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! text --Expression::parse--> Expression (postfix nodes) --to_bytecode--> Bytecode (for liblttng-ust)
+//!                                              --kernel::translate--> text for the kernel
 //! ```
 //!
 //! No I/O and no recursion: the nesting of an expression is bounded by its length only.
@@ -20,6 +21,7 @@ mod error;
 pub mod exclusion;
 mod expression;
 pub mod glob;
+pub mod kernel;
 mod number;
 mod parser;
 mod token;

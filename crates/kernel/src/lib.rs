@@ -8,6 +8,7 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | [`elf`] | finds the places of probes in programs |
 //! | [`format`] | reads the `format` file of an event and `events/header_page` |
 //! | [`machine`] | how the traced machine lays out numbers |
 //! | [`names`] | LTTng's names for the kernel's events and fields |
@@ -22,6 +23,7 @@
 //! The same `format` text always gives the same event class and the same program, so that the session
 //! daemon, which writes the metadata, and the consumer daemon, which makes the packets, agree.
 
+pub mod elf;
 pub mod environment;
 pub mod format;
 pub mod machine;

@@ -6,6 +6,7 @@ use control::ErrorCode;
 
 use crate::app::Apps;
 use crate::host::Host;
+use crate::session::kernel::KernelDomain;
 use crate::session::plan::Refusal;
 use crate::session::{ConsumerProgram, NewSession, Rotation, Session, Sessions};
 
@@ -16,6 +17,8 @@ pub(crate) struct Daemon {
     pub apps: Arc<Apps>,
     /// The recording sessions.
     pub sessions: Arc<Sessions>,
+    /// The kernel's tracing file system.
+    pub kernel: Arc<KernelDomain>,
 }
 
 /// Who asks.
@@ -36,11 +39,14 @@ impl Caller {
 
 impl Daemon {
     /// No sessions, no applications.
-    pub(crate) fn new(host: Host, consumer_program: ConsumerProgram) -> Self {
-        let sessions = Arc::new(Sessions::new(Arc::new(host), consumer_program));
+    pub(crate) fn new(host: Host, consumer_program: ConsumerProgram, kernel: KernelDomain) -> Self {
+        let kernel = Arc::new(kernel);
+        let sessions = Sessions::new(Arc::new(host), consumer_program, kernel.clone());
+        let sessions = Arc::new(sessions);
         Self {
             apps: Arc::default(),
             sessions,
+            kernel,
         }
     }
 

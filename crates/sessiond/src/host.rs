@@ -60,6 +60,18 @@ pub(crate) fn random_uuid() -> std::io::Result<[u8; 16]> {
     Ok(uuid)
 }
 
+/// Random hexadecimal digits.
+pub(crate) fn random_text(digits: usize) -> std::io::Result<String> {
+    let bytes = random_uuid()?;
+    // The last bytes: two of the first have bits that say what kind of UUID it is.
+    let text: String = bytes
+        .iter()
+        .rev()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(text.chars().take(digits).collect())
+}
+
 /// A name as one component of a path: no separator, no control characters, no leading dot, not empty.
 pub(crate) fn safe_component(name: &str) -> String {
     let mut safe: String = name

@@ -35,6 +35,7 @@ use crate::options::Options;
 use crate::rundir::{Listeners, Paths, RunDirectory};
 use crate::service::{Access, Service};
 use crate::session::ConsumerProgram;
+use crate::session::kernel::KernelDomain;
 
 /// Descriptors that the daemon would like: two for each application, three for each stream.
 const WANTED_DESCRIPTORS: u64 = 65_535;
@@ -122,7 +123,13 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
         verbose: options.verbose_consumer,
     };
     let (directory, listeners) = RunDirectory::take(Paths::new(options)?, tracing_gid)?;
-    let daemon = Arc::new(Daemon::new(Host::discover()?, consumer));
+    let run = format!("r{}_", host::random_text(6)?);
+    let identity = directory.kernel_identity();
+    let kernel = KernelDomain::new(identity.map_err(|error| format!("{error:#}")), run);
+    let daemon = Arc::new(Daemon::new(Host::discover()?, consumer, kernel));
+    let kernel = daemon.kernel.clone();
+    // A consumer daemon of a daemon that was killed may hold them for a moment.
+    tokio::task::spawn_blocking(move || kernel.remove_leftovers());
     let Listeners { control, apps } = listeners;
     let apps = UnixListener::from_std(apps)?;
     let applications = app::listen(apps, daemon.apps.clone(), daemon.sessions.clone());

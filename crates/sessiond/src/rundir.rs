@@ -16,10 +16,13 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
 
+use crate::host::random_text;
 use crate::options::Options;
 
 /// Connections that may wait to be accepted: many applications start at once.
 const BACKLOG: i32 = 4096;
+/// Enough to differ from all others on the machine.
+const IDENTITY_DIGITS: usize = 12;
 
 /// Paths of everything in the run directory.
 #[derive(Clone, Debug)]
@@ -102,6 +105,21 @@ impl RunDirectory {
             },
             listeners,
         ))
+    }
+
+    /// What this run directory is called in the names of things outside of it, such as instances in tracefs:
+    /// the same for every daemon that uses the directory.
+    pub(crate) fn kernel_identity(&self) -> anyhow::Result<String> {
+        let path = self.paths.directory.join("kernel-identity");
+        match fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+            _ => {
+                let identity = random_text(IDENTITY_DIGITS)?;
+                fs::write(&path, format!("{identity}\n"))
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+                Ok(identity)
+            }
+        }
     }
 
     /// Wakes the applications that wait for a daemon.

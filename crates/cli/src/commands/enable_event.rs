@@ -1,6 +1,6 @@
 //! `lttng enable-event`.
 
-use control::v1::{EnableEventRequest, EventRule, LogLevelType};
+use control::v1::{EnableEventRequest, EventKind, EventRule, LogLevelType};
 use control::{Client, ErrorCode};
 use filter::exclusion::{self, ExclusionError};
 
@@ -38,13 +38,17 @@ pub(crate) struct Args {
     /// Tracepoints (default)
     #[arg(long)]
     tracepoint: bool,
-    #[arg(long, hide = true, value_name = "LOCATION")]
+    /// With -k: a place in the kernel, as ADDRESS or SYMBOL[+OFFSET]; EVENT is the name of its events
+    #[arg(long, value_name = "LOCATION")]
     probe: Option<String>,
-    #[arg(long, hide = true, value_name = "LOCATION")]
+    /// With -k: a place in a program, as [elf:]PATH:SYMBOL or sdt:PATH:PROVIDER:NAME; EVENT is the name of its
+    /// events
+    #[arg(long, value_name = "LOCATION")]
     userspace_probe: Option<String>,
     #[arg(long, hide = true, value_name = "LOCATION")]
     function: Option<String>,
-    #[arg(long, hide = true)]
+    /// With -k: system calls, entry and exit
+    #[arg(long)]
     syscall: bool,
     /// Only events of this log level and of more severe ones
     #[arg(long, value_name = "LEVEL", overrides_with = "loglevel_only")]
@@ -93,6 +97,8 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> Result<Outcome, Ex
             exclusions: exclusions.unwrap_or_default(),
             filter: args.filter.clone().unwrap_or_default(),
             enabled: true,
+            kind: kind(&args).into(),
+            location: location(&args),
             ..EventRule::default()
         },
         args,
@@ -105,6 +111,35 @@ fn only_tracepoints(args: &Args) -> bool {
         && args.probe.is_none()
         && args.function.is_none()
         && args.userspace_probe.is_none()
+}
+
+/// Without an option: tracepoints, and in the kernel domain for `*` system calls too.
+fn kind(args: &Args) -> EventKind {
+    match args {
+        Args { syscall: true, .. } => EventKind::Syscall,
+        Args { probe: Some(_), .. } => EventKind::Probe,
+        Args {
+            userspace_probe: Some(_),
+            ..
+        } => EventKind::UserspaceProbe,
+        Args {
+            function: Some(_), ..
+        } => EventKind::Function,
+        Args {
+            tracepoint: true, ..
+        } => EventKind::Tracepoint,
+        _ => EventKind::Unspecified,
+    }
+}
+
+fn location(args: &Args) -> String {
+    let given = [&args.probe, &args.userspace_probe, &args.function];
+    given
+        .into_iter()
+        .flatten()
+        .next()
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn check_type(ui: &Ui, args: &Args) -> Result<(), Exit> {

@@ -1,15 +1,25 @@
 //! Reading and writing the small text files of tracefs, with errors that name them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::TracefsError;
 
-/// All of a file.
+/// All of a file. Asks for much at once: `events/header_page` gives what fits the first question, and
+/// nothing more.
 pub(super) fn read(path: &Path) -> Result<String, TracefsError> {
-    let bytes = fs::read(path).map_err(|source| failed("read", path, source))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let mut bytes = Vec::new();
+    let mut some = vec![0; 64 * 1024];
+    let mut file = open(path)?;
+    loop {
+        match file.read(&mut some) {
+            Ok(0) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(got) => bytes.extend_from_slice(&some[..got]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed("read", path, error)),
+        }
+    }
 }
 
 /// Writes a value in one go, which is how these files take it.

@@ -107,16 +107,18 @@ impl Tracefs {
         Instance::create(self.root.join("instances").join(owner.instance(name)))
     }
 
-    /// Removes all instances and probes of this owner, and tells how many there were.
-    pub fn remove_leftovers(&self, owner: &Owner) -> Result<usize, TracefsError> {
+    /// Removes all instances and probes of this owner but those whose names begin with `except`, and tells
+    /// how many there were.
+    pub fn remove_leftovers(&self, owner: &Owner, except: &str) -> Result<usize, TracefsError> {
         let mut removed = 0;
+        let kept = owner.instance(except);
         for name in list(&self.root.join("instances"))? {
-            if owner.owns_instance(&name) {
+            if owner.owns_instance(&name) && !name.starts_with(&kept) {
                 Instance::at(self.root.join("instances").join(name)).remove()?;
                 removed += 1;
             }
         }
-        removed += self.remove_probes(owner)?;
+        removed += self.remove_probes(owner, except)?;
         Ok(removed)
     }
 

@@ -78,15 +78,16 @@ impl Tracefs {
         append(&self.probes(), &line)
     }
 
-    /// Removes all probes of this owner, and tells how many there were.
-    pub(super) fn remove_probes(&self, owner: &Owner) -> Result<usize, TracefsError> {
+    /// Removes all probes of this owner but those whose names begin with `except`, and tells how many
+    /// there were.
+    pub(super) fn remove_probes(&self, owner: &Owner, except: &str) -> Result<usize, TracefsError> {
         if !self.has_uprobes() {
             return Ok(0);
         }
         let group = owner.probe_group();
         let mut removed = 0;
         for event in read(&self.probes())?.lines().filter_map(event_of_line) {
-            if event.subsystem == group {
+            if event.subsystem == group && !event.name.starts_with(except) {
                 self.remove_probe(&event)?;
                 removed += 1;
             }

@@ -6,6 +6,7 @@ use ust::command::LogLevels;
 
 use super::rotations;
 use crate::app::{AppIdentity, ListedEvent};
+use crate::service::kernel;
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
 use crate::session::{
     NetworkAttributes, OutputReport, OutputSetting, OutputStatus, Session, SessionCounters,
@@ -46,10 +47,13 @@ pub(super) fn session_details(of: &Session, counted: &SessionCounters) -> v1::Ge
     };
     v1::GetSessionResponse {
         session: Some(session(of)),
-        channels: plan
-            .channels
-            .iter()
-            .map(|planned| channel(planned, counted))
+        channels: kernel::channels(of, counted)
+            .into_iter()
+            .chain(
+                plan.channels
+                    .iter()
+                    .map(|planned| channel(planned, counted)),
+            )
             .collect(),
         buffer_type: buffer_type.into(),
         counters: Some(counters(&counted.total)),
@@ -148,7 +152,7 @@ fn channel(planned: &PlannedChannel, counted: &SessionCounters) -> v1::Channel {
     }
 }
 
-fn attributes(of: &Attributes) -> v1::ChannelAttributes {
+pub(super) fn attributes(of: &Attributes) -> v1::ChannelAttributes {
     v1::ChannelAttributes {
         overwrite: Some(of.overwrite),
         subbuf_size: of.subbuf_size,

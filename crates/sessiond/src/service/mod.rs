@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod contexts;
+mod kernel;
 mod requests;
 mod rotations;
 
@@ -15,6 +16,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
 use crate::daemon::{Caller, Daemon};
+use crate::session::kernel::plan::KernelPlan;
 use crate::session::plan::{DEFAULT_CHANNEL, Plan, Refusal};
 use crate::session::{NewSession, OutputSetting, Owner, Session};
 
@@ -64,12 +66,48 @@ impl Service {
             // Refuse before connecting: a wrong request must not leave a session on the collector.
             let (plan, result) = change(&session.plan())?;
             session.ensure_connected().await?;
-            session.change(&daemon.apps, plan).await;
+            session.change(&daemon.apps, plan).await?;
             let prepared = session.clone();
             tokio::spawn(async move { prepared.prepare().await });
             Ok(result)
         })
         .await
+    }
+}
+
+impl Service {
+    /// Changes the kernel domain of a session.
+    async fn change_kernel(
+        &self,
+        session: Arc<Session>,
+        change: impl FnOnce(&KernelPlan, bool) -> Result<KernelPlan, Refusal> + Send + 'static,
+    ) -> Result<(), Status> {
+        self.change(session, move |plan| {
+            let kernel = change(&plan.kernel, plan.started_once)?;
+            Ok((plan.with_kernel(kernel), ()))
+        })
+        .await
+    }
+
+    async fn enable_kernel_event(
+        &self,
+        session: Arc<Session>,
+        request: v1::EnableEventRequest,
+    ) -> Answer<v1::EnableEventResponse> {
+        let rule = request.rule.unwrap_or_default();
+        let checked = || kernel::rules(&self.daemon, &rule);
+        let rules = tokio::task::block_in_place(checked).map_err(refused)?;
+        let attributes =
+            requests::default_kernel_attributes(Kind::of(&session)).map_err(refused)?;
+        let channel = self
+            .change(session, move |plan| {
+                let name = plan.kernel.channel_for_rule(&request.channel)?.to_owned();
+                let (kernel, started) = (&plan.kernel, plan.started_once);
+                let kernel = kernel::enable(kernel, started, &name, attributes, rules)?;
+                Ok((plan.with_kernel(kernel), name))
+            })
+            .await?;
+        Ok(Response::new(v1::EnableEventResponse { channel }))
     }
 }
 
@@ -99,20 +137,11 @@ fn not_there(what: &str) -> Status {
     )
 }
 
-/// Only user space is there yet.
-fn check_domain(domain: i32) -> Result<(), Status> {
+/// Whether a request is about the kernel domain.
+fn is_kernel(domain: i32) -> Result<bool, Status> {
     match Domain::try_from(domain) {
-        Ok(Domain::Ust) => Ok(()),
-        Ok(Domain::Kernel) => {
-            let message = "the kernel domain is not there yet; use the user space domain (-u)";
-            // Upstream's codes: without root there is no kernel domain in any case.
-            let code = if rustix::process::geteuid().is_root() {
-                ErrorCode::KERNEL_UNAVAILABLE
-            } else {
-                ErrorCode::NEED_ROOT_SESSION_DAEMON
-            };
-            Err(status(code, message))
-        }
+        Ok(Domain::Ust) => Ok(false),
+        Ok(Domain::Kernel) => Ok(true),
         _ => Err(status(
             ErrorCode::UNKNOWN_DOMAIN,
             format!("unknown tracing domain {domain}"),
@@ -251,10 +280,18 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::EnableChannelResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
-        let buffer_type = requests::buffer_type(request.buffer_type, &session.plan());
         let attributes = request.attributes.unwrap_or_default();
         let kind = Kind::of(&session);
+        if is_kernel(request.domain)? {
+            self.daemon.kernel.tracefs().map_err(refused)?;
+            let attributes = requests::kernel_attributes(&attributes, kind).map_err(refused)?;
+            self.change_kernel(session, move |plan, started| {
+                plan.enable_channel(&request.channel, attributes, started)
+            })
+            .await?;
+            return Ok(Response::new(v1::EnableChannelResponse {}));
+        }
+        let buffer_type = requests::buffer_type(request.buffer_type, &session.plan());
         let attributes = requests::attributes(&attributes, buffer_type, kind).map_err(refused)?;
         self.change(session, move |plan| {
             Ok((
@@ -272,7 +309,13 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::DisableChannelResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        if is_kernel(request.domain)? {
+            self.change_kernel(session, move |plan, _| {
+                plan.disable_channel(&request.channel)
+            })
+            .await?;
+            return Ok(Response::new(v1::DisableChannelResponse {}));
+        }
         self.change(session, move |plan| {
             Ok((plan.disable_channel(&request.channel)?, ()))
         })
@@ -286,7 +329,9 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::EnableEventResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        if is_kernel(request.domain)? {
+            return self.enable_kernel_event(session, request).await;
+        }
         let rule = requests::rule(request.rule.unwrap_or_default()).map_err(refused)?;
         let kind = Kind::of(&session);
         let channel = self
@@ -305,7 +350,15 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::DisableEventResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        if is_kernel(request.domain)? {
+            self.change_kernel(session, move |plan, _| {
+                let channel = plan.channel_for_rule(&request.channel)?;
+                let kinds = kernel::kind_filter(request.kind());
+                plan.disable_rules(channel, &request.name, kinds)
+            })
+            .await?;
+            return Ok(Response::new(v1::DisableEventResponse {}));
+        }
         self.change(session, move |plan| {
             let name = plan.channel_for_rule(&request.channel)?;
             Ok((plan.disable_rules(name, &request.name)?, ()))
@@ -320,7 +373,16 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::AddContextResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        if is_kernel(request.domain)? {
+            let attributes =
+                requests::default_kernel_attributes(Kind::of(&session)).map_err(refused)?;
+            self.change_kernel(session, move |plan, started| {
+                let (channel, context) = (&request.channel, &request.context);
+                kernel::add_context(plan, started, channel, attributes, context)
+            })
+            .await?;
+            return Ok(Response::new(v1::AddContextResponse {}));
+        }
         let context = requests::context(&request.context).map_err(refused)?;
         let kind = Kind::of(&session);
         self.change(session, move |plan| {
@@ -549,8 +611,13 @@ impl SessionDaemon for Service {
         request: Request<v1::ListTracepointsRequest>,
     ) -> Answer<v1::ListTracepointsResponse> {
         self.caller(&request)?;
-        check_domain(request.get_ref().domain)?;
         let with_fields = request.get_ref().with_fields;
+        if is_kernel(request.get_ref().domain)? {
+            let kind = request.get_ref().kind();
+            let listed = || kernel::list(&self.daemon, kind, with_fields);
+            let tracepoints = tokio::task::block_in_place(listed).map_err(refused)?;
+            return Ok(Response::new(v1::ListTracepointsResponse { tracepoints }));
+        }
         let apps = self.daemon.apps.all().into_iter();
         let asked = apps
             .map(|app| (app.list_tracepoints(with_fields), app))

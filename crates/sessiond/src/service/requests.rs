@@ -14,6 +14,7 @@ use crate::session::{NetworkAttributes, OutputSetting, RelayAddress, RelayLoss, 
 /// Sub-buffer sizes when none is given, bytes.
 const PER_UID_SUBBUF_SIZE: u64 = 512 << 10;
 const PER_PID_SUBBUF_SIZE: u64 = 16 << 10;
+const KERNEL_SUBBUF_SIZE: u64 = 1 << 20;
 /// Sub-buffers when no number is given.
 const SUBBUF_COUNT: u64 = 4;
 /// Period of the monitor timer when none is given, microseconds.
@@ -191,6 +192,31 @@ pub(super) fn attributes(
     };
     check(&attributes)?;
     Ok(attributes)
+}
+
+/// Completes and checks the settings of a channel of the kernel.
+pub(super) fn kernel_attributes(
+    given: &v1::ChannelAttributes,
+    kind: Kind,
+) -> Result<Attributes, Refusal> {
+    if given.blocking_timeout_us != 0 {
+        return Err(invalid("the kernel never blocks: give no blocking timeout"));
+    }
+    let mut given = *given;
+    if given.subbuf_size == 0 {
+        given.subbuf_size = KERNEL_SUBBUF_SIZE;
+    }
+    attributes(&given, BufferType::PerUid, kind)
+}
+
+/// The settings of a channel of the kernel when none are given.
+pub(super) fn default_kernel_attributes(kind: Kind) -> Result<Attributes, Refusal> {
+    kernel_attributes(&v1::ChannelAttributes::default(), kind)
+}
+
+/// A name or glob of events of the kernel.
+pub(super) fn check_kernel_event_name(name: &str) -> Result<(), Refusal> {
+    check_event_name(name)
 }
 
 fn check(attributes: &Attributes) -> Result<(), Refusal> {

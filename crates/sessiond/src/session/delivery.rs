@@ -451,7 +451,7 @@ impl Session {
         // A session whose channels are known talks to its relay at once, so that a wrong host is an error
         // of this command; otherwise the first command that needs it does.
         let connect =
-            !self.plan().channels.is_empty() && matches!(setting, OutputSetting::Relay { .. });
+            !self.plan().has_no_channel() && matches!(setting, OutputSetting::Relay { .. });
         let place = match running || connect {
             true => self.open_next(delivery, &setting).await?,
             false => None,

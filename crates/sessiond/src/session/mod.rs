@@ -6,6 +6,7 @@ mod collector;
 mod consumer;
 mod delivery;
 mod directory;
+pub(crate) mod kernel;
 mod live_trace;
 mod output;
 pub(crate) mod plan;
@@ -43,9 +44,10 @@ pub(crate) use rotation::{ArchiveLocation, Rotation, RotationState};
 pub(crate) use schedule::Schedule;
 pub(crate) use sessions::{NewSession, Sessions};
 pub(crate) use snapshot::{SnapshotOutput, SnapshotRequest, WhichOutput};
-pub(crate) use status::{OutputStatus, SessionCounters};
+pub(crate) use status::{OutputStatus, SessionCounters, kernel_label};
 
 use delivery::Delivery;
+use kernel::{KernelDomain, KernelSide};
 use plan::{Plan, Refusal};
 use schedule::Schedules;
 use snapshot::Snapshots;
@@ -91,6 +93,9 @@ pub(crate) struct Session {
     numbers: Mutex<Numbers>,
     /// Buffers shared by all applications of a user. The lock is held while they are made.
     shared_traces: tokio::sync::Mutex<BTreeMap<u32, Arc<TraceBuffers>>>,
+    /// The lock is held while something is changed in tracefs.
+    kernel: tokio::sync::Mutex<KernelSide>,
+    kernel_domain: Arc<KernelDomain>,
     /// Drains that were asked for and not yet answered.
     draining: AtomicUsize,
     host: Arc<Host>,
@@ -116,12 +121,16 @@ impl Session {
 
     /// Changes the plan and lets the applications follow. Call with [`Session::exclusive`] held, like
     /// all functions that change the session.
-    pub(crate) async fn change(self: &Arc<Self>, apps: &Apps, plan: Plan) {
+    pub(crate) async fn change(self: &Arc<Self>, apps: &Apps, plan: Plan) -> Result<(), Refusal> {
         let active = plan.active;
+        if active && !Arc::ptr_eq(&self.plan().kernel, &plan.kernel) {
+            self.change_kernel(&plan).await?;
+        }
         self.set_plan(plan);
         if active {
             apps.follow(self).await;
         }
+        Ok(())
     }
 
     /// Starts tracing.
@@ -129,6 +138,7 @@ impl Session {
         let plan = self.plan().start()?;
         self.ensure_consumer().await?;
         self.reopen_chunk().await?;
+        self.start_kernel(&plan).await?;
         self.set_plan(plan);
         self.run_schedule(true);
         apps.follow(self).await;
@@ -140,6 +150,7 @@ impl Session {
         self.set_plan(self.plan().stop()?);
         self.run_schedule(false);
         apps.follow(self).await;
+        self.stop_kernel().await;
         self.drain(wait).await;
         Ok(())
     }
@@ -157,6 +168,7 @@ impl Session {
         if was.active {
             self.set_plan(was.stop().unwrap_or_default());
             apps.follow(self).await;
+            self.stop_kernel().await;
             self.drain(wait).await;
         }
         self.set_plan(was.destroy());
@@ -166,12 +178,17 @@ impl Session {
         }
         self.shared_traces.lock().await.clear();
         if wait {
-            let (id, location) = self.end_delivery(None).await?;
+            let ended = self.end_delivery(None).await;
+            self.remove_kernel().await;
+            let (id, location) = ended?;
             let state = RotationState::Completed(location);
             Some(Rotation { id, state })
         } else {
             let session = self.clone();
-            tokio::spawn(async move { session.end_delivery(Some(UNWATCHED_PATIENCE)).await });
+            tokio::spawn(async move {
+                session.end_delivery(Some(UNWATCHED_PATIENCE)).await;
+                session.remove_kernel().await;
+            });
             None
         }
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use control::ErrorCode;
 use ust::command::{Context, LogLevels};
 
+use crate::session::kernel::plan::KernelPlan;
+
 /// Name of the channel that is created when none is named.
 pub(crate) const DEFAULT_CHANNEL: &str = "channel0";
 /// Longest channel and event name in bytes.
@@ -138,6 +140,8 @@ pub(crate) struct Plan {
     pub buffer_type: Option<BufferType>,
     /// In the order of creation.
     pub channels: Vec<Arc<PlannedChannel>>,
+    /// The kernel domain.
+    pub kernel: Arc<KernelPlan>,
     next_rule: u64,
 }
 
@@ -149,6 +153,19 @@ impl Plan {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
+    /// Neither domain has one.
+    pub(crate) fn has_no_channel(&self) -> bool {
+        self.channels.is_empty() && self.kernel.channels.is_empty()
+    }
+
+    /// With another kernel domain.
+    pub(crate) fn with_kernel(&self, kernel: KernelPlan) -> Self {
+        Self {
+            kernel: Arc::new(kernel),
+            ..self.clone()
+        }
+    }
+
     /// Starts tracing.
     pub(crate) fn start(&self) -> Change {
         if self.active {
@@ -157,7 +174,7 @@ impl Plan {
                 "tracing is already started",
             ));
         }
-        if self.channels.is_empty() {
+        if self.has_no_channel() {
             return Err(Refusal::new(
                 ErrorCode::NO_CHANNEL,
                 "the session has no channel; enable an event or a channel first",
@@ -365,7 +382,8 @@ fn set_enabled(
     }
 }
 
-fn check_channel_name(name: &str) -> Result<(), Refusal> {
+/// What both domains ask of the name of a channel.
+pub(super) fn check_channel_name(name: &str) -> Result<(), Refusal> {
     let bad = name.is_empty()
         || name.len() > MAX_NAME
         || name.starts_with('.')

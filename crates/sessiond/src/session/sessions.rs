@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::host::Host;
 use crate::lock::lock;
 use crate::session::delivery::{Delivery, OutputReport};
+use crate::session::kernel::KernelDomain;
 use crate::session::plan::{MAX_NAME, Plan, Refusal};
 use crate::session::snapshot::Snapshots;
 use crate::session::{
@@ -26,6 +27,7 @@ pub(crate) struct Sessions {
     inner: Mutex<Inner>,
     host: Arc<Host>,
     consumer_program: ConsumerProgram,
+    kernel_domain: Arc<KernelDomain>,
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +59,16 @@ pub(crate) struct NewSession {
 
 impl Sessions {
     /// None yet.
-    pub(crate) fn new(host: Arc<Host>, consumer_program: ConsumerProgram) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        consumer_program: ConsumerProgram,
+        kernel_domain: Arc<KernelDomain>,
+    ) -> Self {
         Self {
             inner: Mutex::default(),
             host,
             consumer_program,
+            kernel_domain,
         }
     }
 
@@ -126,6 +133,8 @@ impl Sessions {
             delivery: tokio::sync::Mutex::new(Delivery::new(output, new.relay_loss)),
             numbers: Mutex::default(),
             shared_traces: tokio::sync::Mutex::default(),
+            kernel: tokio::sync::Mutex::default(),
+            kernel_domain: self.kernel_domain.clone(),
             draining: AtomicUsize::new(0),
             host: self.host.clone(),
             consumer_program: self.consumer_program.clone(),

@@ -2,6 +2,12 @@
 
 use consumer_api::Counters;
 
+/// What the consumer daemon calls a channel of the kernel in its totals: both domains may have a channel of
+/// the same name.
+pub(crate) fn kernel_label(channel: &str) -> String {
+    consumer_api::channel_label(channel, true)
+}
+
 /// Totals of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SessionCounters {

@@ -33,14 +33,25 @@ struct TraceNumbers {
 
 impl Numbers {
     fn take(&mut self, path: String, plan: &Plan, cpus: u32) -> TraceNumbers {
-        let numbers = TraceNumbers {
-            trace: TraceKey(self.next_trace),
-            first_stream: self.next_stream,
-            path: self.unused_path(path),
-        };
+        let streams = plan.channels.len() as u64 * u64::from(cpus);
+        let (trace, first_stream, path) = self.take_trace(path, streams);
+        TraceNumbers {
+            trace,
+            first_stream,
+            path,
+        }
+    }
+
+    /// Key, first stream and path of a trace of another kind with so many streams.
+    pub(super) fn take_trace(&mut self, path: String, streams: u64) -> (TraceKey, u64, String) {
+        let taken = (
+            TraceKey(self.next_trace),
+            self.next_stream,
+            self.unused_path(path),
+        );
         self.next_trace += 1;
-        self.next_stream += plan.channels.len() as u64 * u64::from(cpus);
-        numbers
+        self.next_stream += streams;
+        taken
     }
 
     /// A program that replaces itself within a second would get the directory of its former self.
@@ -180,6 +191,6 @@ fn trace_path(app: &AppIdentity, per_pid: bool) -> String {
 }
 
 /// `20261122T215112+0000`, local time.
-fn iso8601_basic(time: &jiff::Zoned) -> String {
+pub(super) fn iso8601_basic(time: &jiff::Zoned) -> String {
     time.strftime("%Y%m%dT%H%M%S%z").to_string()
 }

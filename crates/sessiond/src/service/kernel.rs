@@ -1,0 +1,404 @@
+//! Requests of the kernel domain.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use control::{ErrorCode, ProbeLocation, v1};
+use ctf::types::{Encoding, Field, FieldType};
+use filter::kernel::KernelFilterError;
+use filter::{Expression, glob};
+use kernel::elf;
+use kernel::format::{EventFormat, PageHeader};
+use kernel::machine::Machine;
+use kernel::schema::EventSchema;
+use kernel::tracefs::{EventName, Tracefs, UprobeSite};
+
+use crate::daemon::Daemon;
+use crate::service::requests::check_kernel_event_name;
+use crate::session::kernel::plan::{
+    KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule,
+};
+use crate::session::kernel::{is_tracepoint, kernel_filter, means, syscall, trace_name};
+use crate::session::plan::{Attributes, Refusal};
+use crate::session::{Session, SessionCounters, kernel_label};
+
+use super::answers;
+
+/// Context fields that every event of the kernel has.
+const GIVEN: [&str; 1] = ["tid"];
+/// Largest program that is searched for the place of a probe.
+const MAX_PROGRAM_BYTES: u64 = 1 << 30;
+
+fn refuse<T>(code: ErrorCode, message: impl Display) -> Result<T, Refusal> {
+    Err(Refusal::new(code, message.to_string()))
+}
+
+/// The rules that a request means, all of them checked against the running kernel.
+pub(super) fn rules(daemon: &Daemon, given: &v1::EventRule) -> Result<Vec<KernelRule>, Refusal> {
+    let tracefs = daemon.kernel.tracefs()?;
+    check_kernel_event_name(&given.name)?;
+    if !given.exclusions.is_empty() {
+        return refuse(
+            ErrorCode::EXCLUSION_INVALID,
+            "rules of the kernel domain have no exclusions",
+        );
+    }
+    let filter = match given.filter.as_str() {
+        "" => None,
+        text => Some(
+            Expression::parse(text)
+                .map_err(|error| Refusal::new(ErrorCode::FILTER_INVALID, error.to_string()))?,
+        ),
+    };
+    let rule = |kind| KernelRule {
+        name: given.name.clone(),
+        kind,
+        filter: filter.clone(),
+    };
+    let rules = match given.kind() {
+        v1::EventKind::Unspecified if given.name == "*" => {
+            vec![
+                rule(KernelRuleKind::Tracepoint),
+                rule(KernelRuleKind::Syscall),
+            ]
+        }
+        v1::EventKind::Unspecified | v1::EventKind::Tracepoint => {
+            vec![rule(KernelRuleKind::Tracepoint)]
+        }
+        v1::EventKind::Syscall => vec![rule(KernelRuleKind::Syscall)],
+        v1::EventKind::Probe => return kernel_probe(&tracefs),
+        v1::EventKind::UserspaceProbe => {
+            let kind = userspace_probe(&tracefs, &given.location)?;
+            vec![rule(kind)]
+        }
+        v1::EventKind::Function => {
+            return refuse(
+                ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED,
+                "functions of the kernel are not traced: use a tracepoint",
+            );
+        }
+    };
+    let all = daemon.kernel.events()?;
+    for rule in &rules {
+        check(rule, &all)?;
+    }
+    if let Some(filter) = &filter {
+        check_filter(&tracefs, &all, &rules, filter)?;
+    }
+    Ok(rules)
+}
+
+/// The kernel must be able to do what the filter asks, for one of the events at least.
+fn check_filter(
+    tracefs: &Tracefs,
+    all: &[EventName],
+    rules: &[KernelRule],
+    filter: &Expression,
+) -> Result<(), Refusal> {
+    let refused = |error: &dyn Display| {
+        let message = format!("the kernel cannot filter by `{}`: {error}", filter.text());
+        Refusal::new(ErrorCode::FILTER_INVALID, message)
+    };
+    let mut missing = None;
+    for rule in rules {
+        if let KernelRuleKind::UserspaceProbe { .. } = rule.kind {
+            return Err(refused(&"the events of probes have no fields"));
+        }
+        for event in all.iter().filter(|event| means(rule, event)) {
+            let text = tracefs.format(event).map_err(|error| refused(&error))?;
+            let Ok(format) = EventFormat::parse(&text) else {
+                continue;
+            };
+            match kernel_filter(&event.subsystem, &format, filter) {
+                Ok(_) => return Ok(()),
+                Err(error @ KernelFilterError::NotThere(_)) => return Err(refused(&error)),
+                Err(error) => missing = Some(error),
+            }
+        }
+    }
+    match missing {
+        Some(error) => Err(refused(&error)),
+        // Nothing is meant now; what a module brings later is looked at then.
+        None => Ok(()),
+    }
+}
+
+fn userspace_probe(tracefs: &Tracefs, location: &str) -> Result<KernelRuleKind, Refusal> {
+    if !tracefs.has_uprobes() {
+        return refuse(
+            ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED,
+            "this kernel has no probes in programs: it was built without CONFIG_UPROBE_EVENTS",
+        );
+    }
+    let invalid = |error: &dyn Display| {
+        Refusal::new(
+            ErrorCode::PROBE_LOCATION_INVALID,
+            format!("there can be no probe at `{location}`: {error}"),
+        )
+    };
+    let place = ProbeLocation::parse(location).map_err(|error| invalid(&error))?;
+    let path = PathBuf::from(place.path());
+    if !path.is_absolute() {
+        return Err(invalid(&"its path is not absolute"));
+    }
+    let size = std::fs::metadata(&path)
+        .map_err(|error| invalid(&error))?
+        .len();
+    if size > MAX_PROGRAM_BYTES {
+        return Err(invalid(&format!("the file has {size} bytes")));
+    }
+    let bytes = std::fs::read(&path).map_err(|error| invalid(&error))?;
+    let sites = match &place {
+        ProbeLocation::Symbol { symbol, .. } => elf::symbol_offset(&bytes, symbol).map(|offset| {
+            vec![UprobeSite {
+                path: path.clone(),
+                offset,
+                semaphore: None,
+            }]
+        }),
+        ProbeLocation::Sdt { provider, name, .. } => {
+            elf::sdt_sites(&bytes, provider, name).map(|sites| {
+                let site = |site: elf::SdtSite| UprobeSite {
+                    path: path.clone(),
+                    offset: site.offset,
+                    semaphore: site.semaphore,
+                };
+                sites.into_iter().map(site).collect()
+            })
+        }
+    };
+    Ok(KernelRuleKind::UserspaceProbe {
+        location: place.to_string(),
+        sites: sites.map_err(|error| invalid(&error))?,
+    })
+}
+
+fn kernel_probe<T>(tracefs: &Tracefs) -> Result<T, Refusal> {
+    let reason = if tracefs.has("kprobe_events") {
+        "probes in the kernel are not supported"
+    } else {
+        "this kernel has no probes in the kernel: it was built without CONFIG_KPROBE_EVENTS"
+    };
+    refuse(ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED, reason)
+}
+
+/// A name without a star must be that of something.
+fn check(rule: &KernelRule, all: &[EventName]) -> Result<(), Refusal> {
+    let probe = matches!(rule.kind, KernelRuleKind::UserspaceProbe { .. });
+    if probe || glob::is_pattern(&rule.name) || all.iter().any(|event| means(rule, event)) {
+        return Ok(());
+    }
+    let what = match rule.kind {
+        KernelRuleKind::Syscall => "system call",
+        _ => "tracepoint",
+    };
+    refuse(
+        ErrorCode::KERNEL_ENABLE_FAILED,
+        format!(
+            "this kernel has no {what} `{}`; `lttng list --kernel` shows what it has",
+            rule.name
+        ),
+    )
+}
+
+/// The plan with these rules; the channel is created with `attributes` if there is none of that name.
+pub(super) fn enable(
+    plan: &KernelPlan,
+    started_once: bool,
+    channel: &str,
+    attributes: Attributes,
+    rules: Vec<KernelRule>,
+) -> Result<KernelPlan, Refusal> {
+    let mut plan = match plan.channel(channel) {
+        Some(_) => plan.clone(),
+        None => plan.enable_channel(channel, attributes, started_once)?,
+    };
+    let several = rules.len() > 1;
+    let mut enabled = 0;
+    for rule in rules {
+        match plan.enable_rule(channel, rule) {
+            Ok(changed) => {
+                plan = changed;
+                enabled += 1;
+            }
+            // Of all tracepoints and all system calls, the ones may be enabled already.
+            Err(refusal) if several && refusal.code == ErrorCode::KERNEL_EVENT_EXISTS => {
+                if enabled == 0 {
+                    continue;
+                }
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(plan)
+}
+
+/// Which kinds of rules a request to disable means.
+pub(super) fn kind_filter(kind: v1::EventKind) -> impl Fn(&KernelRuleKind) -> bool {
+    move |rule| match kind {
+        v1::EventKind::Unspecified => true,
+        v1::EventKind::Tracepoint => *rule == KernelRuleKind::Tracepoint,
+        v1::EventKind::Syscall => *rule == KernelRuleKind::Syscall,
+        v1::EventKind::UserspaceProbe => matches!(rule, KernelRuleKind::UserspaceProbe { .. }),
+        v1::EventKind::Probe | v1::EventKind::Function => false,
+    }
+}
+
+/// Adds a context field to one channel or all; those that every event has need no more than to be noted.
+pub(super) fn add_context(
+    plan: &KernelPlan,
+    started_once: bool,
+    channel: &str,
+    attributes: Attributes,
+    context: &str,
+) -> Result<KernelPlan, Refusal> {
+    if !GIVEN.contains(&context) {
+        return refuse(
+            ErrorCode::KERNEL_CONTEXT_UNAVAILABLE,
+            format!(
+                "the kernel's own ring buffer does not tell `{context}` with every event; the thread \
+                 (`tid`) is always there, and names and processes are in the state dump and the sched_* \
+                 events"
+            ),
+        );
+    }
+    if !channel.is_empty() {
+        return plan.add_context(channel, context);
+    }
+    let mut plan = plan.clone();
+    if plan.channels.is_empty() {
+        let name = plan.channel_for_rule("")?.to_owned();
+        plan = plan.enable_channel(&name, attributes, started_once)?;
+    }
+    let names: Vec<_> = plan
+        .channels
+        .iter()
+        .map(|channel| channel.name.clone())
+        .collect();
+    for name in names {
+        plan = plan.add_context(&name, context)?;
+    }
+    Ok(plan)
+}
+
+/// The kernel's channels of a session as messages.
+pub(super) fn channels(session: &Session, counted: &SessionCounters) -> Vec<v1::Channel> {
+    let plan = session.plan();
+    let channels = plan.kernel.channels.iter();
+    channels.map(|planned| channel(planned, counted)).collect()
+}
+
+fn channel(planned: &Arc<PlannedKernelChannel>, counted: &SessionCounters) -> v1::Channel {
+    let counters = counted.channel(&kernel_label(&planned.name));
+    v1::Channel {
+        name: planned.name.clone(),
+        domain: v1::Domain::Kernel.into(),
+        enabled: planned.enabled,
+        attributes: Some(answers::attributes(&planned.attributes)),
+        events: planned.rules.iter().map(rule).collect(),
+        contexts: planned.contexts.clone(),
+        counters: Some(answers::counters(&counters)),
+    }
+}
+
+fn rule(planned: &PlannedKernelRule) -> v1::EventRule {
+    let rule = &planned.rule;
+    let (kind, location) = match &rule.kind {
+        KernelRuleKind::Tracepoint => (v1::EventKind::Tracepoint, String::new()),
+        KernelRuleKind::Syscall => (v1::EventKind::Syscall, String::new()),
+        KernelRuleKind::UserspaceProbe { location, .. } => {
+            (v1::EventKind::UserspaceProbe, location.clone())
+        }
+    };
+    let filter = rule.filter.as_ref().map(Expression::text);
+    v1::EventRule {
+        name: rule.name.clone(),
+        log_level: -1,
+        filter: filter.unwrap_or_default().to_owned(),
+        enabled: planned.enabled,
+        kind: kind.into(),
+        location,
+        ..v1::EventRule::default()
+    }
+}
+
+/// What the kernel offers, by name.
+pub(super) fn list(
+    daemon: &Daemon,
+    kind: v1::EventKind,
+    with_fields: bool,
+) -> Result<Vec<v1::Tracepoint>, Refusal> {
+    let tracefs = daemon.kernel.tracefs()?;
+    let events = daemon.kernel.events()?;
+    let mut listed: Vec<v1::Tracepoint> = match kind {
+        v1::EventKind::Unspecified | v1::EventKind::Tracepoint => events
+            .iter()
+            .filter(|event| is_tracepoint(event))
+            .map(|event| point(&tracefs, event, trace_name(event), with_fields))
+            .collect(),
+        v1::EventKind::Syscall => events
+            .iter()
+            .filter_map(|event| Some((event, syscall(event).filter(|(_, entry)| *entry)?.0)))
+            .map(|(event, call)| point(&tracefs, event, call.to_owned(), with_fields))
+            .collect(),
+        _ => {
+            return refuse(
+                ErrorCode::INVALID,
+                "only tracepoints and system calls can be listed",
+            );
+        }
+    };
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listed)
+}
+
+fn point(tracefs: &Tracefs, event: &EventName, name: String, with_fields: bool) -> v1::Tracepoint {
+    v1::Tracepoint {
+        name,
+        fields: if with_fields {
+            fields(tracefs, event)
+        } else {
+            Vec::new()
+        },
+        ..v1::Tracepoint::default()
+    }
+}
+
+/// None if the format is not understood: then the event cannot be recorded either.
+fn fields(tracefs: &Tracefs, event: &EventName) -> Vec<v1::TracepointField> {
+    let schema = || {
+        let format = EventFormat::parse(&tracefs.format(event).ok()?).ok()?;
+        let machine = Machine::native(&PageHeader::LONG_64);
+        EventSchema::new(&format, &event.subsystem, &machine).ok()
+    };
+    let Some(schema) = schema() else {
+        return Vec::new();
+    };
+    schema.fields().iter().map(field).collect()
+}
+
+fn field(field: &Field) -> v1::TracepointField {
+    use v1::tracepoint_field::Type;
+
+    let kind = match &field.ty {
+        FieldType::Integer(_) => Type::Integer,
+        FieldType::Float(_) => Type::Float,
+        FieldType::Enum(_) => Type::Enum,
+        FieldType::String { .. } => Type::String,
+        FieldType::Array { element, .. } | FieldType::Sequence { element, .. } => {
+            match &**element {
+                FieldType::Integer(character) if character.encoding != Encoding::None => {
+                    Type::String
+                }
+                _ => Type::Other,
+            }
+        }
+        FieldType::Struct { .. } | FieldType::Variant { .. } => Type::Other,
+    };
+    v1::TracepointField {
+        name: field.name.clone(),
+        r#type: kind.into(),
+        nowrite: false,
+    }
+}

@@ -1,0 +1,77 @@
+//! The kernel's tracing file system, as this daemon uses it.
+
+use control::ErrorCode;
+use kernel::tracefs::{EventName, Owner, Tracefs, TracefsError};
+use tracing::{info, warn};
+
+use crate::session::plan::Refusal;
+
+/// How often leftovers are tried to be removed: a consumer daemon of the daemon before may hold them.
+const ATTEMPTS: u32 = 5;
+
+/// What is common to the kernel traces of all sessions.
+#[derive(Debug)]
+pub(crate) struct KernelDomain {
+    owner: Result<Owner, String>,
+    /// Begins the names of this daemon's instances; another one for each start of the daemon.
+    run: String,
+}
+
+impl KernelDomain {
+    /// `identity` tells this daemon from others on the machine, and is the same after a restart.
+    pub(crate) fn new(identity: Result<String, String>, run: String) -> Self {
+        let owner =
+            identity.and_then(|identity| Owner::new(&identity).map_err(|error| error.to_string()));
+        Self { owner, run }
+    }
+
+    /// Tracefs, found or mounted now: it may come and go.
+    pub(crate) fn tracefs(&self) -> Result<Tracefs, Refusal> {
+        Tracefs::find().map_err(|error| {
+            // Upstream's codes: without root there is no kernel domain in any case.
+            let root = rustix::process::geteuid().is_root();
+            let code = match error {
+                TracefsError::Denied(_) if !root => ErrorCode::NEED_ROOT_SESSION_DAEMON,
+                _ => ErrorCode::KERNEL_UNAVAILABLE,
+            };
+            Refusal::new(code, error.to_string())
+        })
+    }
+
+    pub(super) fn owner(&self) -> Result<&Owner, Refusal> {
+        self.owner.as_ref().map_err(|reason| {
+            let message = format!("instances in tracefs cannot be named: {reason}");
+            Refusal::new(ErrorCode::KERNEL_UNAVAILABLE, message)
+        })
+    }
+
+    /// Name of an instance or a probe.
+    pub(super) fn name(&self, session: u64, part: &str) -> String {
+        format!("{}{session}_{part}", self.run)
+    }
+
+    /// All tracepoints of the kernel, without system calls and without probes of ours.
+    pub(crate) fn events(&self) -> Result<Vec<EventName>, Refusal> {
+        let tracefs = self.tracefs()?;
+        tracefs
+            .events()
+            .map_err(|error| Refusal::new(ErrorCode::KERNEL_LIST_FAILED, error.to_string()))
+    }
+
+    /// Removes what a former run of this daemon left.
+    pub(crate) fn remove_leftovers(&self) {
+        let (Ok(owner), Ok(tracefs)) = (&self.owner, Tracefs::find()) else {
+            return;
+        };
+        for _ in 0..ATTEMPTS {
+            match tracefs.remove_leftovers(owner, &self.run) {
+                Ok(0) => return,
+                Ok(count) => {
+                    info!("removed {count} instances and probes that a former daemon left");
+                    return;
+                }
+                Err(error) => warn!("a former daemon left something in tracefs: {error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The kernel domain of a session.
+
+mod catalog;
+mod channel;
+mod domain;
+mod filters;
+pub(crate) mod plan;
+mod threads;
+mod trace;
+mod wanted;
+
+use std::sync::Arc;
+
+use control::ErrorCode;
+use ctf::types::ByteOrder;
+use ctf::units::Uuid;
+use kernel::environment::{KernelEnvironment, trace_class};
+use tracing::warn;
+
+use crate::host::random_uuid;
+use crate::lock::lock;
+use crate::session::Session;
+use crate::session::plan::{Plan, Refusal};
+use crate::session::traces::iso8601_basic;
+
+pub(crate) use catalog::{is_tracepoint, means, syscall, trace_name};
+pub(crate) use domain::KernelDomain;
+pub(crate) use filters::of as kernel_filter;
+
+use channel::KernelError;
+use trace::{KernelIdentity, KernelTrace};
+
+/// The directory of the kernel trace below the chunk.
+const PATH: &str = "kernel";
+
+/// The kernel trace of a session, once it was started.
+#[derive(Debug, Default)]
+pub(super) struct KernelSide {
+    trace: Option<Arc<KernelTrace>>,
+}
+
+impl Session {
+    /// Makes the kernel trace if the plan has one, and lets it record.
+    pub(super) async fn start_kernel(self: &Arc<Self>, plan: &Plan) -> Result<(), Refusal> {
+        if plan.kernel.channels.is_empty() {
+            return Ok(());
+        }
+        let mut side = self.kernel.lock().await;
+        let trace = match &side.trace {
+            Some(trace) => trace.clone(),
+            None => {
+                let made = tokio::task::block_in_place(|| self.make_kernel_trace(plan))?;
+                let trace = Arc::new(made);
+                self.deliver_trace(trace.clone()).await;
+                side.trace = Some(trace.clone());
+                trace
+            }
+        };
+        tokio::task::block_in_place(|| {
+            trace.apply(&plan.kernel)?;
+            trace.set_tracing(true)
+        })
+        .map_err(|error| refused(&error))
+    }
+
+    /// Lets the kernel record what the plan wants now.
+    pub(super) async fn change_kernel(&self, plan: &Plan) -> Result<(), Refusal> {
+        let side = self.kernel.lock().await;
+        match &side.trace {
+            Some(trace) => tokio::task::block_in_place(|| trace.apply(&plan.kernel))
+                .map_err(|error| Refusal::new(ErrorCode::KERNEL_ENABLE_FAILED, error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops recording.
+    pub(super) async fn stop_kernel(&self) {
+        let side = self.kernel.lock().await;
+        if let Some(trace) = &side.trace
+            && let Err(error) = trace.set_tracing(false)
+        {
+            warn!("session `{}`: {error}", self.name);
+        }
+    }
+
+    /// Removes everything from tracefs. The consumer daemon must be gone.
+    pub(super) async fn remove_kernel(&self) {
+        if let Some(trace) = self.kernel.lock().await.trace.take() {
+            tokio::task::block_in_place(|| trace.remove());
+        }
+    }
+
+    fn make_kernel_trace(&self, plan: &Plan) -> Result<KernelTrace, Refusal> {
+        let tracefs = self.kernel_domain.tracefs()?;
+        let owner = self.kernel_domain.owner()?.clone();
+        let uuid = random_uuid().map_err(|error| refused(&error.into()))?;
+        let cpus = self.host.cpus;
+        let streams = plan.kernel.channels.len() as u64 * u64::from(cpus);
+        let (key, first_stream, path) = lock(&self.numbers).take_trace(PATH.into(), streams);
+        let identity = KernelIdentity {
+            key,
+            path,
+            uuid,
+            first_stream,
+            prefix: self.kernel_domain.name(self.id.0, ""),
+        };
+        let class = trace_class(
+            Uuid(uuid),
+            ByteOrder::NATIVE,
+            self.kernel_environment().entries(),
+            self.host.clock(),
+        );
+        let preamble = ctf::tsdl::preamble(&class);
+        KernelTrace::create(identity, tracefs, owner, &plan.kernel, cpus, &preamble)
+            .map_err(|error| refused(&error))
+    }
+
+    fn kernel_environment(&self) -> KernelEnvironment {
+        let uname = rustix::system::uname();
+        let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+        KernelEnvironment {
+            sysname: text(uname.sysname()),
+            kernel_release: text(uname.release()),
+            kernel_version: text(uname.version()),
+            hostname: self.host.name.clone(),
+            trace_name: if self.auto_named {
+                "auto".into()
+            } else {
+                self.name.clone()
+            },
+            trace_creation_datetime: iso8601_basic(&self.created),
+        }
+    }
+}
+
+fn refused(error: &KernelError) -> Refusal {
+    let code = match error {
+        KernelError::Tracefs(error) if error.is_out_of_memory() => ErrorCode::NO_MEMORY,
+        _ => ErrorCode::KERNEL_START_FAILED,
+    };
+    Refusal::new(code, error.to_string())
+}

@@ -1,0 +1,198 @@
+//! The kernel trace of a session: all its channels, and the text that describes them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use consumer_api::{Request, TraceKey, TraceSetup};
+use kernel::tracefs::{EventName, Owner, Tracefs};
+use rustix::fs::{MemfdFlags, memfd_create};
+use tracing::warn;
+
+use crate::app::SharedFd;
+use crate::lock::lock;
+use crate::session::kernel::channel::{KernelChannel, KernelError};
+use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
+use crate::session::kernel::threads;
+use crate::session::kernel::wanted::Wanted;
+use crate::session::live_trace::{After, BufferShape, LiveTrace, NextPacket};
+
+/// Whose trace it is, and all that follows from it.
+#[derive(Clone, Debug)]
+pub(super) struct KernelIdentity {
+    /// Name of the trace between the daemons.
+    pub(super) key: TraceKey,
+    /// Directory below the chunk.
+    pub(super) path: String,
+    /// Random.
+    pub(super) uuid: [u8; 16],
+    /// As many as there are channels times CPUs follow.
+    pub(super) first_stream: u64,
+    /// Begins the names of what it makes in tracefs.
+    pub(super) prefix: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct KernelTrace {
+    identity: KernelIdentity,
+    tracefs: Tracefs,
+    owner: Owner,
+    channels: Vec<KernelChannel>,
+    metadata: Mutex<File>,
+    metadata_file: SharedFd,
+    /// Events that were made for the probe rules, by the rule's number.
+    probes: Mutex<BTreeMap<u64, Vec<EventName>>>,
+}
+
+impl KernelTrace {
+    /// Makes the instances of all channels, which record nothing yet. `preamble` begins the metadata.
+    pub(super) fn create(
+        identity: KernelIdentity,
+        tracefs: Tracefs,
+        owner: Owner,
+        plan: &KernelPlan,
+        cpus: u32,
+        preamble: &str,
+    ) -> Result<Self, KernelError> {
+        let memfd = memfd_create("lttng-metadata", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
+        let metadata_file = Arc::new(memfd.try_clone()?);
+        let mut metadata = File::from(memfd);
+        metadata.write_all(preamble.as_bytes())?;
+        let mut trace = Self {
+            channels: Vec::new(),
+            metadata: Mutex::new(metadata),
+            metadata_file,
+            probes: Mutex::default(),
+            tracefs,
+            owner,
+            identity,
+        };
+        for planned in &plan.channels {
+            let first = trace.identity.first_stream + u64::from(planned.id) * u64::from(cpus);
+            // What was made so far is removed when the trace is dropped.
+            let channel = trace.create_channel(planned, first)?;
+            trace.announce(&channel.stream_text())?;
+            trace.channels.push(channel);
+        }
+        Ok(trace)
+    }
+
+    fn create_channel(
+        &self,
+        planned: &PlannedKernelChannel,
+        first_stream: u64,
+    ) -> Result<KernelChannel, KernelError> {
+        let short: String = planned.name.chars().take(64).collect();
+        let name = format!("{}{}_{short}", self.identity.prefix, planned.id);
+        let instance = self.tracefs.create(&self.owner, &name)?;
+        KernelChannel::create(planned, instance, first_stream)
+    }
+
+    fn announce(&self, text: &str) -> io::Result<()> {
+        lock(&self.metadata).write_all(text.as_bytes())
+    }
+
+    /// Lets the instances record what the plan wants and nothing else.
+    pub(super) fn apply(&self, plan: &KernelPlan) -> Result<(), KernelError> {
+        let all = self.tracefs.events()?;
+        self.add_probes(plan)?;
+        let probes = lock(&self.probes);
+        let tids = plan.tracked.as_ref().map(threads::of);
+        for channel in &self.channels {
+            let Some(planned) = plan.channels.iter().find(|p| p.id == channel.id()) else {
+                continue;
+            };
+            channel.set_threads(tids.as_deref())?;
+            let wanted = Wanted::of(planned, &all, &probes);
+            channel.apply(&self.tracefs, &wanted, &mut |text| self.announce(text))?;
+        }
+        Ok(())
+    }
+
+    fn add_probes(&self, plan: &KernelPlan) -> Result<(), KernelError> {
+        let mut probes = lock(&self.probes);
+        for planned in plan.channels.iter().flat_map(|channel| &channel.rules) {
+            let KernelRuleKind::UserspaceProbe { sites, .. } = &planned.rule.kind else {
+                continue;
+            };
+            if probes.contains_key(&planned.id) {
+                continue;
+            }
+            let mut events = Vec::new();
+            for (number, site) in sites.iter().enumerate() {
+                let name = format!("{}{}_{number}", self.identity.prefix, planned.id);
+                events.push(self.tracefs.add_probe(&self.owner, &name, site)?);
+            }
+            probes.insert(planned.id, events);
+        }
+        Ok(())
+    }
+
+    /// Starts or stops all channels.
+    pub(super) fn set_tracing(&self, on: bool) -> Result<(), KernelError> {
+        for channel in &self.channels {
+            channel.set_tracing(on)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all that was made in tracefs. The consumer daemon must have let go of it.
+    pub(super) fn remove(&self) {
+        for channel in &self.channels {
+            channel.remove();
+        }
+        for event in std::mem::take(&mut *lock(&self.probes))
+            .into_values()
+            .flatten()
+        {
+            if let Err(error) = self.tracefs.remove_probe(&event) {
+                warn!("{error}; it is removed when the daemon starts again");
+            }
+        }
+    }
+}
+
+impl Drop for KernelTrace {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl LiveTrace for KernelTrace {
+    fn key(&self) -> TraceKey {
+        self.identity.key
+    }
+
+    fn handover(&self, after: &After<'_>) -> Vec<(Request, Vec<SharedFd>)> {
+        let trace = self.identity.key;
+        let setup = TraceSetup {
+            trace,
+            path: self.identity.path.clone(),
+            uuid: self.identity.uuid,
+            ends_with_writers: false,
+        };
+        let mut requests = vec![(Request::AddTrace(setup), vec![self.metadata_file.clone()])];
+        for channel in &self.channels {
+            let setups = channel.setups(trace, after).into_iter();
+            requests.extend(setups.map(|(setup, fds)| (Request::AddStream(setup), fds)));
+        }
+        requests.push((Request::PublishTrace { trace }, Vec::new()));
+        requests
+    }
+
+    fn next_packets(&self) -> Vec<NextPacket> {
+        // The consumer daemon numbers the packets that it makes.
+        Vec::new()
+    }
+
+    fn shapes(&self) -> Vec<BufferShape> {
+        self.channels
+            .iter()
+            .flat_map(KernelChannel::shapes)
+            .collect()
+    }
+
+    fn give_up(&self) {}
+}
