@@ -205,6 +205,13 @@ impl App {
         self.child.id()
     }
 
+    /// Lets it and all threads that it starts from now on run on this CPU only.
+    pub fn pin(&self, cpu: u32) -> Result<()> {
+        let (cpu, pid) = (cpu.to_string(), self.pid().to_string());
+        run(Command::new(require("taskset")?).args(["-p", "-c", &cpu, &pid]))?.ok()?;
+        Ok(())
+    }
+
     /// Waits for the line `word` (or one that begins with `word` and a space) of its output.
     pub fn wait_for(&mut self, word: &str) -> Result<String> {
         self.wait_for_within(word, DEADLINE)

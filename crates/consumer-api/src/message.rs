@@ -43,7 +43,7 @@ pub enum Request {
     Snapshot {
         /// Most packets of one stream, the newest; 0 = all that there are.
         packets_per_stream: u64,
-        /// Tracing goes on: close the current packets first.
+        /// Tracing goes on: each stream gets a packet that ends now.
         active: bool,
     },
     /// Says [`Notice::SizeReached`] once when so many bytes were delivered into the current chunk; 0 = never.

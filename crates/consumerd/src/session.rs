@@ -254,6 +254,12 @@ impl Session {
         };
         let published = |trace: &Trace| trace.published;
         let shown = self.chunk.is_open() && self.traces.get(&stream.trace).is_some_and(published);
+        if !stream.has_begun() {
+            // Relay daemons believe a stream only after its first packet that it is idle.
+            self.deliver_metadata()?;
+            self.close_packet(key, FlushMode::Full);
+            return Ok(());
+        }
         match stream.flush_or_idle() {
             Some(until_ns) if shown => self.output.beacon(key, until_ns),
             _ => Ok(()),
@@ -315,6 +321,17 @@ impl Session {
         Ok(last)
     }
 
+    /// Closes the current packet of a stream. An empty one is only made when what was delivered of the
+    /// metadata describes it.
+    fn close_packet(&mut self, key: StreamKey, mode: FlushMode) {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return;
+        };
+        let trace = self.traces.get(&stream.trace);
+        let described = trace.is_some_and(|trace| trace.describes(stream.channel_id));
+        stream.flush(if described { mode } else { FlushMode::Active });
+    }
+
     /// Delivers all packets that are complete, and all metadata.
     pub(crate) fn deliver_complete(&mut self) -> Result<(), OutputError> {
         for key in self.stream_keys() {
@@ -340,10 +357,9 @@ impl Session {
         for &key in &keys {
             self.deliver_pending(key, Writers::Alive)?;
         }
-        for key in &keys {
-            if let Some(stream) = self.streams.get_mut(key) {
-                stream.flush(FlushMode::Full);
-            }
+        self.deliver_metadata()?;
+        for &key in &keys {
+            self.close_packet(key, FlushMode::Full);
         }
         let unfinished = self.deliver_patiently(keys)?;
         if !unfinished.is_empty() {
@@ -392,10 +408,9 @@ impl Session {
             self.deliver_pending(stream, Writers::Alive)?;
         }
         if self.chunk.is_open() {
-            for key in &streams {
-                if let Some(stream) = self.streams.get_mut(key) {
-                    stream.flush(FlushMode::Full);
-                }
+            self.deliver_metadata()?;
+            for &key in &streams {
+                self.close_packet(key, FlushMode::Full);
             }
         }
         for &stream in &streams {

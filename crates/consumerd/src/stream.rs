@@ -17,6 +17,8 @@ use crate::trace::Trace;
 pub(crate) struct Stream {
     pub(crate) key: StreamKey,
     pub(crate) trace: TraceKey,
+    /// CTF stream class.
+    pub(crate) channel_id: u32,
     /// `CHANNEL_CPU`, for messages.
     name: String,
     pub(crate) source: Box<dyn Source>,
@@ -46,6 +48,7 @@ impl Stream {
         Self {
             key: setup.stream,
             trace: setup.trace,
+            channel_id: setup.channel_id,
             name: format!("{}_{}", setup.channel_name, setup.cpu),
             source,
             token: None,
@@ -86,20 +89,14 @@ impl Stream {
         }
     }
 
-    /// Ends the packet that is under way, for a chunk that ends. A stream that had none in the chunk gets
-    /// an empty one, which tells that there was nothing.
-    pub(crate) fn end_packet(&mut self) {
-        self.flush(if self.in_chunk {
-            FlushMode::Active
-        } else {
-            FlushMode::Full
-        });
-    }
-
-    /// Begins in a new chunk with a packet, which marks the time.
+    /// In a new chunk.
     pub(crate) fn enter_chunk(&mut self) {
         self.in_chunk = false;
-        self.flush(FlushMode::Full);
+    }
+
+    /// The current chunk has packets of it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.in_chunk
     }
 
     /// Closes the current packet; `Some`: there was none, and nothing is to be read: nothing older than

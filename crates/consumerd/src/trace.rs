@@ -1,5 +1,7 @@
 //! One trace: streams that share a metadata text.
 
+use std::collections::BTreeSet;
+
 use consumer_api::{Counters, StreamKey, TraceSetup};
 
 use crate::counters::{Totals, add};
@@ -21,6 +23,8 @@ pub(crate) struct Trace {
     pub(crate) published: bool,
     counters: Counters,
     events: Option<EventCounter>,
+    /// Stream classes that the metadata describes.
+    described: BTreeSet<u64>,
     /// Bytes of text that the event counter knows.
     known_text: usize,
     /// Bytes of text that went out in this chunk.
@@ -43,6 +47,7 @@ impl Trace {
             published: false,
             counters: Counters::default(),
             events,
+            described: streams_in(&earlier),
             known_text: earlier.len(),
             text: earlier.len(),
         }
@@ -70,8 +75,10 @@ impl Trace {
         let known = self.known_text.saturating_sub(self.text).min(text.len());
         self.text += text.len();
         self.known_text = self.known_text.max(self.text);
+        let new = &text[known..];
+        self.described.extend(streams_in(new));
         if let Some(events) = &mut self.events {
-            events.add_metadata(&text[known..]);
+            events.add_metadata(new);
         }
         for packet in self.metadata.packets(&text) {
             output.metadata(self.setup.trace, &packet)?;
@@ -80,6 +87,11 @@ impl Trace {
             self.counters.bytes += bytes;
         }
         Ok(())
+    }
+
+    /// What was delivered of the metadata describes this stream class: readers understand its packets.
+    pub(crate) fn describes(&self, channel_id: u32) -> bool {
+        self.described.contains(&channel_id.into())
     }
 
     /// Number of events in a packet, if they are to be counted.
@@ -99,4 +111,9 @@ impl Trace {
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
+}
+
+/// Each block arrives whole.
+fn streams_in(text: &[u8]) -> BTreeSet<u64> {
+    ctf::tsdl::streams_in(&String::from_utf8_lossy(text)).collect()
 }

@@ -7,6 +7,7 @@ use super::Session;
 use crate::output::OutputError;
 use crate::poller::Poller;
 use crate::source::Writers;
+use crate::stream::Stream;
 
 /// The current chunk.
 #[derive(Debug, Default)]
@@ -56,10 +57,15 @@ impl Session {
         for &key in &keys {
             self.deliver_pending(key, Writers::Alive)?;
         }
-        for key in &keys {
-            if let Some(stream) = self.streams.get_mut(key) {
-                stream.end_packet();
-            }
+        self.deliver_metadata()?;
+        for &key in &keys {
+            // A stream that had no packet in the chunk gets an empty one, which tells that there was nothing.
+            let begun = |stream: &Stream| stream.has_begun();
+            let mode = match self.streams.get(&key).is_some_and(begun) {
+                true => FlushMode::Active,
+                false => FlushMode::Full,
+            };
+            self.close_packet(key, mode);
         }
         // A packet that its writer does not finish belongs to the next chunk then.
         self.deliver_patiently(keys)?;
@@ -91,6 +97,9 @@ impl Session {
             if let Some(stream) = self.streams.get_mut(&key) {
                 stream.enter_chunk();
             }
+            // A packet that marks the time.
+            self.close_packet(key, FlushMode::Full);
+            self.deliver_pending(key, Writers::Alive)?;
             self.is_ready(key);
         }
         Ok(())
@@ -124,12 +133,15 @@ impl Session {
         active: bool,
     ) -> Result<(), OutputError> {
         let keys = self.stream_keys();
-        if active {
-            for key in &keys {
-                if let Some(stream) = self.streams.get_mut(key) {
-                    stream.flush(FlushMode::Full);
-                }
-            }
+        self.deliver_metadata()?;
+        for &key in &keys {
+            self.close_packet(
+                key,
+                match active {
+                    true => FlushMode::Full,
+                    false => FlushMode::Active,
+                },
+            );
         }
         for key in keys {
             if let Some(stream) = self.streams.get_mut(&key)

@@ -21,4 +21,4 @@ pub use error::{ErrorKind, TsdlError};
 pub use parse::MAX_DEPTH;
 pub(crate) use schema::lttng_header;
 pub use schema::{EventSchema, Schema, StreamSchema, StructType, TraceSchema};
-pub use write::{event, preamble, stream};
+pub use write::{event, preamble, stream, streams_in};

@@ -44,6 +44,14 @@ pub fn stream(stream: &StreamClass, order: ByteOrder) -> String {
     out.text
 }
 
+/// Ids of the stream classes whose blocks, as [`stream`] writes them, begin in `text`.
+pub fn streams_in(text: &str) -> impl Iterator<Item = u64> + '_ {
+    text.split("stream {\n\tid = ").skip(1).filter_map(|rest| {
+        let (id, _) = rest.split_once(';')?;
+        id.parse().ok()
+    })
+}
+
 /// The block of one event class of a trace in byte order `order`.
 pub fn event(event: &EventClass, order: ByteOrder) -> String {
     let mut out = Text::new(order);
@@ -441,6 +449,21 @@ mod tests {
             name: String::new(),
             entries,
         })
+    }
+
+    #[test]
+    fn stream_classes_are_found_in_what_was_written() {
+        let stream = |id| {
+            let class = StreamClass {
+                id,
+                header: HeaderType::Large,
+                context: Vec::new(),
+            };
+            super::stream(&class, ByteOrder::Little)
+        };
+        let event = event_with(enumeration(Vec::new()), 13);
+        let text = [event.clone(), stream(0), event, stream(12)].concat();
+        assert_eq!(streams_in(&text).collect::<Vec<_>>(), [0, 12]);
     }
 
     #[test]
