@@ -176,15 +176,19 @@ fn normalize(text: &str) -> String {
     out.join("\n")
 }
 
-/// Replaces `YYYYmmdd-HHMMSS`.
+/// Replaces `YYYYmmdd-HHMMSS` and `YYYYmmddTHHMMSS+0000`.
 fn mask_dates(line: &str) -> String {
-    const SHAPE: &[u8] = b"dddddddd-dddddd";
+    mask(&mask(line, b"dddddddd-dddddd"), b"ddddddddTdddddd+dddd")
+}
+
+/// Replaces what has a shape of digits.
+fn mask(line: &str, shape: &[u8]) -> String {
     let bytes = line.as_bytes();
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let fits = bytes.len() - at >= SHAPE.len()
-            && SHAPE
+        let fits = bytes.len() - at >= shape.len()
+            && shape
                 .iter()
                 .zip(&bytes[at..])
                 .all(|(shape, byte)| match shape {
@@ -193,7 +197,7 @@ fn mask_dates(line: &str) -> String {
                 });
         if fits {
             out.extend(b"DATE");
-            at += SHAPE.len();
+            at += shape.len();
         } else {
             out.push(bytes[at]);
             at += 1;

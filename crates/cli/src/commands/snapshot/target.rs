@@ -36,6 +36,7 @@ impl Target {
             };
         let place = match (&args.ctrl_url, &args.data_url) {
             (None, None) => args.value.clone().map(Place::One),
+            (Some(_), Some(_)) if args.value.is_some() => return Err(ui.fail("Invalid parameter")),
             (Some(control), Some(data)) => Some(Place::Two {
                 control: control.clone(),
                 data: data.clone(),
