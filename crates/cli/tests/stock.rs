@@ -107,6 +107,11 @@ fn live_sessions() {
 }
 
 #[test]
+fn trackers() {
+    compare("trackers", include_str!("scripts/trackers"), true);
+}
+
+#[test]
 fn viewers() {
     compare("viewers", include_str!("scripts/viewers"), true);
 }

@@ -31,7 +31,7 @@ pub mod url;
 pub use client::{CallError, Client};
 pub use code::ErrorCode;
 pub use error::{status, status_code};
-pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory};
+pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory, user_id};
 pub use probe::{ProbeLocation, ProbeLocationError};
 pub use requests::{DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT};
 

@@ -90,9 +90,19 @@ fn in_group(name: &str) -> bool {
     groups.iter().any(|group| group.as_raw() == wanted)
 }
 
+/// The id of a user in `/etc/passwd`, `None` if it is not there.
+pub fn user_id(name: &str) -> Option<u32> {
+    id_in("/etc/passwd", name)
+}
+
 /// The id of a group in `/etc/group`, `None` if it is not there.
 pub fn group_id(name: &str) -> Option<u32> {
-    let text = std::fs::read_to_string("/etc/group").ok()?;
+    id_in("/etc/group", name)
+}
+
+/// Both files have the name first and the id third.
+fn id_in(file: &str, name: &str) -> Option<u32> {
+    let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| {
         let mut parts = line.split(':');
         (parts.next() == Some(name))
@@ -106,7 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_is_in_the_group_file() {
+    fn root_is_in_both_files() {
+        assert_eq!(user_id("root"), Some(0));
+        assert_eq!(user_id("no-such-user-name"), None);
         assert_eq!(group_id("root"), Some(0));
         assert_eq!(group_id("no-such-group-name"), None);
     }

@@ -57,6 +57,10 @@ pub struct Registration {
     pub claimed_pid: u32,
     /// Parent, as the application sees it.
     pub claimed_ppid: u32,
+    /// Real user, as the application sees it.
+    pub claimed_uid: u32,
+    /// Real group, as the application sees it.
+    pub claimed_gid: u32,
     /// 32 or 64.
     pub bits_per_long: u32,
     /// Alignments in bits of u8, u16, u32, u64 and long in the ring buffer.
@@ -116,6 +120,8 @@ impl Registration {
             minor: wire.minor.get(),
             claimed_pid: wire.pid.get(),
             claimed_ppid: wire.ppid.get(),
+            claimed_uid: wire.uid.get(),
+            claimed_gid: wire.gid.get(),
             bits_per_long,
             alignments: wire.alignments()?,
             name: wire.readable_name(),

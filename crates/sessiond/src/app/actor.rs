@@ -107,10 +107,13 @@ impl Actor<'_> {
                 return Ok(());
             }
             Some((_, mut view)) => {
-                let result = reconcile::sync(&mut self.channel, &mut view, &plan).await;
+                let wanted = plan.wants(&self.app.identity.registration);
+                let result = reconcile::sync(&mut self.channel, &mut view, &plan, wanted).await;
                 result.map(|()| view)
             }
-            None if !plan.active || self.refuses_buffers => return Ok(()),
+            None if !plan.wants(&self.app.identity.registration) || self.refuses_buffers => {
+                return Ok(());
+            }
             None => {
                 let app = &self.app.identity;
                 reconcile::install(&mut self.channel, app, session, &plan, self.objects).await

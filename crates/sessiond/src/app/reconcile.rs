@@ -81,17 +81,18 @@ pub(super) async fn install(
     };
     fill_channels(channel, &view, plan).await?;
     view.trace.handed_to_writer();
-    sync(channel, &mut view, plan).await?;
+    sync(channel, &mut view, plan, true).await?;
     Ok(view)
 }
 
-/// Makes enablers, channels and activity be as the plan wants them.
+/// Makes enablers, channels and activity be as the plan wants them; `wanted`: this application traces.
 pub(super) async fn sync(
     channel: &mut CommandChannel,
     view: &mut View,
     plan: &Plan,
+    wanted: bool,
 ) -> Result<(), ReconcileError> {
-    if !plan.active {
+    if !wanted {
         return stop(channel, view).await;
     }
     create_enablers(channel, view, plan).await?;

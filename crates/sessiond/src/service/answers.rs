@@ -4,7 +4,7 @@ use consumer_api::Counters;
 use control::v1;
 use ust::command::LogLevels;
 
-use super::rotations;
+use super::{rotations, trackers};
 use crate::app::{AppIdentity, ListedEvent};
 use crate::service::kernel;
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
@@ -57,7 +57,7 @@ pub(super) fn session_details(of: &Session, counted: &SessionCounters) -> v1::Ge
             .collect(),
         buffer_type: buffer_type.into(),
         counters: Some(counters(&counted.total)),
-        trackers: Vec::new(),
+        trackers: trackers::all(&plan),
     }
 }
 

@@ -6,6 +6,7 @@ mod contexts;
 mod kernel;
 mod requests;
 mod rotations;
+mod trackers;
 
 use std::sync::Arc;
 
@@ -584,26 +585,51 @@ impl SessionDaemon for Service {
         &self,
         request: Request<v1::GetTrackerRequest>,
     ) -> Answer<v1::GetTrackerResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("tracking of process attributes"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        check_domain(request.get_ref().domain)?;
+        let attribute = trackers::attribute(request.get_ref().attribute).map_err(refused)?;
+        let tracker = Some(trackers::one(&session.plan(), attribute));
+        Ok(Response::new(v1::GetTrackerResponse { tracker }))
     }
 
     async fn set_tracking_policy(
         &self,
         request: Request<v1::SetTrackingPolicyRequest>,
     ) -> Answer<v1::SetTrackingPolicyResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("tracking of process attributes"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let attribute = trackers::attribute(request.attribute).map_err(refused)?;
+        let policy = trackers::policy(request.policy).map_err(refused)?;
+        self.change(session, move |plan| {
+            Ok((plan.set_policy(attribute, policy), ()))
+        })
+        .await?;
+        Ok(Response::new(v1::SetTrackingPolicyResponse {}))
     }
 
     async fn track(&self, request: Request<v1::TrackRequest>) -> Answer<v1::TrackResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("tracking of process attributes"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let attribute = trackers::attribute(request.attribute).map_err(refused)?;
+        let value = trackers::value(attribute, request.value).map_err(refused)?;
+        self.change(session, move |plan| Ok((plan.track(attribute, value)?, ())))
+            .await?;
+        Ok(Response::new(v1::TrackResponse {}))
     }
 
     async fn untrack(&self, request: Request<v1::UntrackRequest>) -> Answer<v1::UntrackResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("tracking of process attributes"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let request = request.into_inner();
+        check_domain(request.domain)?;
+        let attribute = trackers::attribute(request.attribute).map_err(refused)?;
+        let value = trackers::value(attribute, request.value).map_err(refused)?;
+        self.change(session, move |plan| {
+            Ok((plan.untrack(attribute, &value)?, ()))
+        })
+        .await?;
+        Ok(Response::new(v1::UntrackResponse {}))
     }
 
     async fn list_tracepoints(

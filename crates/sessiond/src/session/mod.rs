@@ -18,6 +18,7 @@ mod settle;
 mod snapshot;
 mod status;
 mod traces;
+pub(crate) mod trackers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

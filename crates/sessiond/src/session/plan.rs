@@ -9,6 +9,7 @@ use control::ErrorCode;
 use ust::command::{Context, LogLevels};
 
 use crate::session::kernel::plan::KernelPlan;
+use crate::session::trackers::Trackers;
 
 /// Name of the channel that is created when none is named.
 pub(crate) const DEFAULT_CHANNEL: &str = "channel0";
@@ -142,6 +143,8 @@ pub(crate) struct Plan {
     pub channels: Vec<Arc<PlannedChannel>>,
     /// The kernel domain.
     pub kernel: Arc<KernelPlan>,
+    /// Which applications are recorded.
+    pub trackers: Trackers,
     next_rule: u64,
 }
 
