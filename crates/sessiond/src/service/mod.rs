@@ -138,6 +138,14 @@ fn not_there(what: &str) -> Status {
     )
 }
 
+/// The kernel domain has no trackers yet.
+fn only_user_space(domain: i32) -> Result<(), Status> {
+    match is_kernel(domain)? {
+        true => Err(not_there("tracking of processes in the kernel domain")),
+        false => Ok(()),
+    }
+}
+
 /// Whether a request is about the kernel domain.
 fn is_kernel(domain: i32) -> Result<bool, Status> {
     match Domain::try_from(domain) {
@@ -586,7 +594,7 @@ impl SessionDaemon for Service {
         request: Request<v1::GetTrackerRequest>,
     ) -> Answer<v1::GetTrackerResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
-        check_domain(request.get_ref().domain)?;
+        only_user_space(request.get_ref().domain)?;
         let attribute = trackers::attribute(request.get_ref().attribute).map_err(refused)?;
         let tracker = Some(trackers::one(&session.plan(), attribute));
         Ok(Response::new(v1::GetTrackerResponse { tracker }))
@@ -598,7 +606,7 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::SetTrackingPolicyResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        only_user_space(request.domain)?;
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let policy = trackers::policy(request.policy).map_err(refused)?;
         self.change(session, move |plan| {
@@ -611,7 +619,7 @@ impl SessionDaemon for Service {
     async fn track(&self, request: Request<v1::TrackRequest>) -> Answer<v1::TrackResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        only_user_space(request.domain)?;
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let value = trackers::value(attribute, request.value).map_err(refused)?;
         self.change(session, move |plan| Ok((plan.track(attribute, value)?, ())))
@@ -622,7 +630,7 @@ impl SessionDaemon for Service {
     async fn untrack(&self, request: Request<v1::UntrackRequest>) -> Answer<v1::UntrackResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        check_domain(request.domain)?;
+        only_user_space(request.domain)?;
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let value = trackers::value(attribute, request.value).map_err(refused)?;
         self.change(session, move |plan| {
