@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -16,7 +16,12 @@ use system_tests::run;
 pub(crate) struct Instance {
     tracefs: PathBuf,
     dir: PathBuf,
+    /// As long as this is open, nobody can remove the instance.
+    in_use: Option<File>,
 }
+
+/// What the names of these instances begin with.
+const PREFIX: &str = "lttng-rs-test-";
 
 /// Every event there is.
 pub(crate) struct Catalogue {
@@ -60,13 +65,18 @@ impl Instance {
             .args(["-t", "tracefs", "nodev"])
             .arg(&tracefs))?
         .ok()?;
+        let instances = tracefs.join("instances");
+        remove_abandoned(&instances)?;
         // Other tests and other users of tracefs have theirs.
         let unique = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-        let dir = tracefs
-            .join("instances")
-            .join(format!("lttng-rs-test-{}", unique.trim()));
+        let dir = instances.join(format!("{PREFIX}{}", unique.trim()));
         fs::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let instance = Self { tracefs, dir };
+        let in_use = File::open(dir.join("trace_pipe")).context("open an instance of our own")?;
+        let instance = Self {
+            tracefs,
+            dir,
+            in_use: Some(in_use),
+        };
         instance.write("tracing_on", "0")?;
         // A clock that is no nanoseconds is printed as it is, all its digits.
         let clocks = instance.read("trace_clock")?;
@@ -259,8 +269,20 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         let _ = self.write("events/enable", "0");
+        self.in_use = None;
         if let Err(error) = fs::remove_dir(&self.dir) {
             eprintln!("cannot remove {}: {error}", self.dir.display());
         }
     }
+}
+
+/// Removes instances of tests that were killed; those in use refuse.
+fn remove_abandoned(instances: &Path) -> Result<()> {
+    for entry in fs::read_dir(instances)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+    Ok(())
 }
