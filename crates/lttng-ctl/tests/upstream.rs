@@ -74,3 +74,49 @@ fn a_program_of_the_distribution_records_with_ours() {
         Ok(())
     });
 }
+
+/// What a program prints with one library and its daemons, a relay daemon among them.
+fn output(
+    world: &mut World,
+    installed: &Installed,
+    name: &str,
+    toolchain: Toolchain,
+) -> Result<String> {
+    let program = installed.compile(name, Kit::Distribution)?;
+    let relay = world.relay(toolchain)?;
+    let target = world.target(toolchain)?;
+    let traces = world.path("traces").join(name).display().to_string();
+    let url = relay.url();
+    let (home, arguments) = (world.home(), [traces.as_str(), url.as_str()]);
+    let output = match toolchain {
+        Toolchain::Stock => program.run_with_stock(&home, &arguments)?,
+        Toolchain::Ours => program.run(&home, &arguments)?,
+    };
+    target.daemon().terminate()?;
+    Ok(output.ok()?.stdout)
+}
+
+fn compare(world: &mut World, name: &str, least_lines: usize) -> Result<()> {
+    let installed = Installed::into(&world.path("kit"))?;
+    let theirs = output(world, &installed, name, Toolchain::Stock)?;
+    let ours = output(world, &installed, name, Toolchain::Ours)?;
+    ensure!(theirs.lines().count() > least_lines, "{theirs}");
+    ensure!(theirs.ends_with("end\n"), "{theirs}");
+    assert_same("upstream (-) and ours (+)", &theirs, &ours)
+}
+
+#[test]
+fn rotations_snapshots_and_live_sessions_answer_as_upstreams() {
+    isolated(here!(), |world| compare(world, "modes", 250));
+}
+
+#[test]
+fn trackers_answer_as_upstreams() {
+    isolated(here!(), |world| compare(world, "trackers", 200));
+}
+
+#[test]
+#[ignore = "the session daemon does not regenerate yet"]
+fn regenerating_answers_as_upstreams() {
+    isolated(here!(), |world| compare(world, "regenerating", 20));
+}

@@ -200,15 +200,15 @@ impl Session {
         self: &Arc<Self>,
         request: SnapshotRequest,
     ) -> Result<ArchiveLocation, Refusal> {
+        let plan = self.plan();
         let (output, number) = {
             let snapshots = self.snapshots()?;
+            if !plan.started_once {
+                let message = "the session was not started yet: its buffers hold nothing";
+                return Err(Refusal::new(ErrorCode::START_SESSION_ONCE, message));
+            }
             (snapshots.resolve(request)?, snapshots.taken)
         };
-        let plan = self.plan();
-        if !plan.started_once {
-            let message = "the session was not started yet: its buffers hold nothing";
-            return Err(Refusal::new(ErrorCode::START_SESSION_ONCE, message));
-        }
         let traces = self.delivery.lock().await.live_traces();
         let shapes: Vec<_> = traces.iter().flat_map(|trace| trace.shapes()).collect();
         let packets_per_stream = packets_per_stream(&shapes, output.max_size)?;
