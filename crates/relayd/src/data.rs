@@ -1,6 +1,7 @@
 //! A data connection: packets from the socket into the files of their streams.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
@@ -8,18 +9,23 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use relay::server::{DataPeer, DataPiece};
-use relay::{DataPacket, StreamHandle};
+use relay::{DATA_HEADER_LEN, DataPacket, StreamHandle};
 
 use crate::counters::count;
 use crate::files::DataFile;
+use crate::pipe::Pipe;
 use crate::pool::OpenFile;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::stream::{SharedStream, SharedStreamError, write_with_padding};
-use crate::worker::{Interest, Outcome, WorkerId};
+use crate::worker::{Interest, Outcome, Scratch, WorkerId};
 
-/// How much one connection may read before others are served.
-const READS_PER_TURN: usize = 4;
+/// How often one connection may read before others are served.
+const READS_PER_TURN: usize = 6;
+/// From this size on packets go through a pipe: 128 KiB is better off, 4 KiB is not.
+const BIG_PACKET: u32 = 64 * 1024;
+/// Less than that of a big packet is read.
+const LEAST_MOVED: usize = 4096;
 /// When the streams a connection knows are searched for closed ones.
 const FIRST_PURGE: usize = 64;
 
@@ -31,6 +37,8 @@ pub(crate) struct DataConnection {
     worker: WorkerId,
     peer: DataPeer,
     current: Option<Current>,
+    /// The last packet was big, so the next one will be.
+    is_big: bool,
     /// Streams looked up before, so that the table of all streams is asked once per stream.
     known: HashMap<StreamHandle, Weak<SharedStream>>,
     purge_at: usize,
@@ -47,6 +55,16 @@ struct Current {
     open: Option<OpenFile>,
     offset: u64,
     padding: u32,
+}
+
+/// What reading came to.
+enum Progress {
+    /// There may be more.
+    More,
+    /// That was all for now.
+    Nothing,
+    /// The peer has closed the connection.
+    Ended,
 }
 
 /// Why a data connection cannot go on.
@@ -79,6 +97,7 @@ impl DataConnection {
             worker,
             peer: DataPeer::default(),
             current: None,
+            is_big: false,
             known: HashMap::new(),
             purge_at: FIRST_PURGE,
             sessions: Vec::new(),
@@ -89,9 +108,9 @@ impl DataConnection {
         &self.socket
     }
 
-    /// Reads and stores. `buffer` is scratch.
-    pub(crate) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
-        let outcome = self.turn(relay, buffer);
+    /// Reads and stores.
+    pub(crate) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
+        let outcome = self.turn(relay, scratch);
         if let Some(current) = &mut self.current {
             current.open = None;
         }
@@ -118,22 +137,63 @@ impl DataConnection {
         }
     }
 
-    fn turn(&mut self, relay: &Relay, buffer: &mut [u8]) -> Result<Outcome, DataError> {
+    fn turn(&mut self, relay: &Relay, scratch: &mut Scratch) -> Result<Outcome, DataError> {
         for _ in 0..READS_PER_TURN {
-            match (&*self.socket).read(buffer) {
-                Ok(0) => return Ok(Outcome::Close),
-                Ok(len) => {
-                    self.on_bytes(relay, &buffer[..len])?;
-                    if len < buffer.len() {
-                        break;
-                    }
+            // At most a packet's length.
+            let left = self.peer.payload_left() as usize;
+            let pipe = scratch.pipe.as_mut().filter(|pipe| pipe.is_open());
+            let progress = match pipe {
+                Some(pipe) if self.is_big && left >= LEAST_MOVED => {
+                    self.move_payload(relay, pipe, left)?
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+                // Not more than the next header: its payload goes through the pipe.
+                Some(_) if self.is_big => {
+                    self.read(relay, &mut scratch.buffer[..left + DATA_HEADER_LEN])?
+                }
+                _ => self.read(relay, &mut scratch.buffer)?,
+            };
+            match progress {
+                Progress::More => {}
+                Progress::Nothing => break,
+                Progress::Ended => return Ok(Outcome::Close),
             }
         }
         Ok(self.next_turn())
+    }
+
+    fn read(&mut self, relay: &Relay, buffer: &mut [u8]) -> Result<Progress, DataError> {
+        match (&*self.socket).read(buffer) {
+            Ok(0) => Ok(Progress::Ended),
+            Ok(len) => {
+                self.on_bytes(relay, &buffer[..len])?;
+                Ok(match len == buffer.len() {
+                    true => Progress::More,
+                    false => Progress::Nothing,
+                })
+            }
+            Err(error) => not_now(error),
+        }
+    }
+
+    /// Up to `left` bytes of the current packet's payload go through the pipe.
+    fn move_payload(
+        &mut self,
+        relay: &Relay,
+        pipe: &mut Pipe,
+        left: usize,
+    ) -> Result<Progress, DataError> {
+        let len = match pipe.receive(&self.socket, left) {
+            Ok(0) => return Ok(Progress::Ended),
+            Ok(len) => len,
+            Err(error) => return not_now(error),
+        };
+        self.put(len, |file, offset| pipe.store(file, offset, len))?;
+        self.peer
+            .payload_moved(u32::try_from(len).unwrap_or(u32::MAX));
+        if len == left {
+            self.store(relay, &[], true)?;
+        }
+        Ok(Progress::More)
     }
 
     /// Goes to the worker of its session, once: then both ends of a stream are served by one thread,
@@ -164,6 +224,7 @@ impl DataConnection {
     }
 
     fn begin(&mut self, relay: &Relay, packet: DataPacket) -> Result<(), DataError> {
+        self.is_big = packet.data_size >= BIG_PACKET;
         let stream = self.find(relay, packet.stream)?;
         let (file, offset) = stream.begin_packet(packet).map_err(about(&stream))?;
         self.current = Some(Current {
@@ -181,6 +242,29 @@ impl DataConnection {
 
     fn store(&mut self, relay: &Relay, bytes: &[u8], complete: bool) -> Result<(), DataError> {
         // Set by the header before any payload.
+        let Some(Current { padding, .. }) = self.current else {
+            return Ok(());
+        };
+        if !complete {
+            return self.put(bytes.len(), |file, offset| file.write_all_at(bytes, offset));
+        }
+        if !bytes.is_empty() || padding > 0 {
+            self.put(bytes.len(), |file, offset| {
+                write_with_padding(file, bytes, offset, padding)
+            })?;
+        }
+        if let Some(Current { stream, .. }) = self.current.take() {
+            stream.end_packet(relay).map_err(about(&stream))?;
+        }
+        Ok(())
+    }
+
+    /// Has `len` bytes written behind those of the current packet that are in its file.
+    fn put(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&File, u64) -> io::Result<()>,
+    ) -> Result<(), DataError> {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
@@ -192,21 +276,10 @@ impl DataConnection {
             }
         };
         let begin = Instant::now();
-        let written = if complete {
-            write_with_padding(file, bytes, current.offset, current.padding)
-        } else {
-            file.write_all_at(bytes, current.offset)
-        };
+        let written = write(file, current.offset);
         current.stream.session.counters.write(begin.elapsed());
-        current.offset += bytes.len() as u64;
-        if let Err(error) = written {
-            let error = current.stream.write_failed(error);
-            return Err(about(&current.stream)(error));
-        }
-        if complete && let Some(Current { stream, .. }) = self.current.take() {
-            stream.end_packet(relay).map_err(about(&stream))?;
-        }
-        Ok(())
+        current.offset += len as u64;
+        written.map_err(|error| about(&current.stream)(current.stream.write_failed(error)))
     }
 
     fn find(
@@ -275,6 +348,15 @@ impl DataConnection {
     /// What to call it.
     pub(crate) fn name(&self) -> String {
         self.address.to_string()
+    }
+}
+
+/// Nothing can be read, for the moment or for ever.
+fn not_now(error: io::Error) -> Result<Progress, DataError> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(Progress::Nothing),
+        io::ErrorKind::Interrupted => Ok(Progress::More),
+        _ => Err(error.into()),
     }
 }
 

@@ -23,6 +23,7 @@ mod live;
 mod local;
 mod logging;
 mod output;
+mod pipe;
 mod pool;
 mod pulse;
 mod register;

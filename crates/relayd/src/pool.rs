@@ -23,6 +23,8 @@ const FIRST_PURGE: usize = 1024;
 pub(crate) struct FilePool {
     limits: Descriptors,
     sockets: AtomicUsize,
+    /// Ends of pipes.
+    pipe_ends: AtomicUsize,
     open: AtomicUsize,
     places: Mutex<Places>,
     /// For choices in no order.
@@ -59,6 +61,7 @@ impl FilePool {
         Arc::new(Self {
             limits,
             sockets: AtomicUsize::new(0),
+            pipe_ends: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             places: Mutex::new(Places {
                 list: Vec::new(),
@@ -70,17 +73,36 @@ impl FilePool {
 
     /// A socket wants to come in; `false`: there is no room. Files make room for it.
     pub(crate) fn admit_socket(&self) -> bool {
-        if self.sockets.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
-            self.socket_left();
+        self.admit(&self.sockets, 1)
+    }
+
+    /// So does a pipe.
+    pub(crate) fn admit_pipe(&self) -> bool {
+        self.admit(&self.pipe_ends, 2)
+    }
+
+    fn admit(&self, kind: &AtomicUsize, count: usize) -> bool {
+        kind.fetch_add(count, Ordering::SeqCst);
+        if self.not_files() > self.limits.connections {
+            kind.fetch_sub(count, Ordering::SeqCst);
             return false;
         }
         self.make_room();
         true
     }
 
+    fn not_files(&self) -> usize {
+        self.sockets() + self.pipe_ends.load(Ordering::SeqCst)
+    }
+
     /// A socket that was admitted is closed.
     pub(crate) fn socket_left(&self) {
         self.sockets.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A pipe that was admitted is closed.
+    pub(crate) fn pipe_left(&self) {
+        self.pipe_ends.fetch_sub(2, Ordering::SeqCst);
     }
 
     /// Sockets at present.
@@ -99,7 +121,7 @@ impl FilePool {
             usable,
             connections,
         } = self.limits;
-        usable - self.sockets().min(connections)
+        usable - self.not_files().min(connections)
     }
 
     /// A place for a file, which is not open yet.

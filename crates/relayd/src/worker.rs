@@ -19,6 +19,7 @@ use rustix::event::epoll::EventFlags;
 use self::connection::Connection;
 use self::sentinel::Bell;
 use self::set::Shift;
+pub(crate) use self::thread::Scratch;
 use self::thread::Worker;
 use crate::control::ControlConnection;
 use crate::data::DataConnection;

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use super::Outcome;
+use super::{Outcome, Scratch};
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
 use crate::relay::Relay;
@@ -22,10 +22,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
+    pub(super) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
         match self {
-            Self::Control(connection) => connection.serve(relay, buffer),
-            Self::Data(connection) => connection.serve(relay, buffer),
+            Self::Control(connection) => connection.serve(relay, &mut scratch.buffer),
+            Self::Data(connection) => connection.serve(relay, scratch),
         }
     }
 

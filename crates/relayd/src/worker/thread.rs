@@ -14,19 +14,24 @@ use super::connection::Connection;
 use super::mailbox::Mailbox;
 use super::set::{Set, Shift};
 use super::{Outcome, Shared, WAKE};
+use crate::pipe::Pipe;
 use crate::pulse::Pulse;
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 512;
-/// The scratch buffer for reads, one per thread. Measured with packets of 1 MiB and 128 KiB, loopback to
-/// tmpfs, 2 cores, CPU seconds of this daemon per GB: 32 KiB 0.9 and 1.05, 64 KiB 0.9 and 1.1, 256 KiB
-/// 0.84 and 0.9, 512 KiB 0.75 and 0.85, 1 MiB 0.74 and 0.84. Splicing through a pipe: 0.7 and 0.85,
-/// within the noise, so the plain copy stays.
+/// The scratch buffer for reads, one per thread. benches/README.md has figures of other sizes.
 const READ_BUFFER: usize = 512 * 1024;
 /// A turn that takes longer is slow. (Less may be for want of a processor.)
 const QUICK: Duration = Duration::from_millis(10);
 /// A connection that was slow is served together with others again when it was quick for so long.
 const QUICK_FOR: Duration = Duration::from_secs(1);
+
+/// What a thread lends to the connection that it serves.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) pipe: Option<Pipe>,
+}
 
 /// An epoll set and the connections in it. One thread serves them, all that are ready per wake-up;
 /// when it is stuck in one of them, another thread takes over the others. When that is not the first time,
@@ -58,7 +63,10 @@ impl Worker {
 
     /// Serves until the daemon stops or another thread has taken over.
     pub(super) fn run(&self, shared: &Shared, shift: &Arc<Shift>) {
-        let mut buffer = vec![0; READ_BUFFER];
+        let mut scratch = Scratch {
+            buffer: vec![0; READ_BUFFER],
+            pipe: Pipe::new(&shared.relay.pool),
+        };
         let mut events = Vec::with_capacity(EVENTS);
         while !shared.stop.load(Ordering::SeqCst) {
             events.clear();
@@ -74,14 +82,14 @@ impl Worker {
             for event in &events {
                 let goes_on = match event.data.u64() {
                     WAKE => self.welcome(shared, shift),
-                    token => self.serve(shared, shift, token, &mut buffer),
+                    token => self.serve(shared, shift, token, &mut scratch),
                 };
                 if !goes_on {
                     return;
                 }
             }
         }
-        self.finish(shared, shift, &mut buffer);
+        self.finish(shared, shift, &mut scratch);
     }
 
     /// Takes in what was delivered; `false`: this shift is over.
@@ -103,7 +111,13 @@ impl Worker {
     }
 
     /// Serves a connection that is ready; `false`: this shift is over.
-    fn serve(&self, shared: &Shared, shift: &Arc<Shift>, token: u64, buffer: &mut [u8]) -> bool {
+    fn serve(
+        &self,
+        shared: &Shared,
+        shift: &Arc<Shift>,
+        token: u64,
+        scratch: &mut Scratch,
+    ) -> bool {
         let mut set = self.lock();
         if !Arc::ptr_eq(&set.shift, shift) {
             return false;
@@ -114,9 +128,9 @@ impl Worker {
         };
         drop(set);
         shared.begin(shift, token);
-        let mut outcome = connection.serve(&shared.relay, buffer);
+        let mut outcome = connection.serve(&shared.relay, scratch);
         if self.lock().is_slow(token) {
-            outcome = serve_alone(shared, &mut connection, outcome, buffer);
+            outcome = serve_alone(shared, &mut connection, outcome, scratch);
         }
         let is_mine = self.settle(shared, shift, token, connection, outcome);
         shift.end();
@@ -166,13 +180,13 @@ impl Worker {
 
     /// Takes in what has arrived, once, and ends all connections. Data first, so that the indexes that
     /// follow find their packets.
-    fn finish(&self, shared: &Shared, shift: &Arc<Shift>, buffer: &mut [u8]) {
+    fn finish(&self, shared: &Shared, shift: &Arc<Shift>, scratch: &mut Scratch) {
         if !self.welcome(shared, shift) {
             return;
         }
         let tokens = self.lock().tokens();
         for token in &tokens {
-            if !self.serve(shared, shift, *token, buffer) {
+            if !self.serve(shared, shift, *token, scratch) {
                 return;
             }
         }
@@ -199,7 +213,7 @@ fn serve_alone(
     shared: &Shared,
     connection: &mut Connection,
     mut outcome: Outcome,
-    buffer: &mut [u8],
+    scratch: &mut Scratch,
 ) -> Outcome {
     let mut quick_since = Instant::now();
     while let Outcome::Wait(interest) = outcome {
@@ -214,7 +228,7 @@ fn serve_alone(
             Ok(_) => {}
         }
         let begin = Instant::now();
-        outcome = connection.serve(&shared.relay, buffer);
+        outcome = connection.serve(&shared.relay, scratch);
         if begin.elapsed() > QUICK {
             quick_since = Instant::now();
         }
