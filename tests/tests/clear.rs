@@ -1,10 +1,12 @@
 //! Clearing: what was recorded is gone, what comes after it is there, and the trees are those of stock LTTng.
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
-use system_tests::{App, Target, Trace, World, check_indexes, here, isolated, tree};
+use system_tests::{App, Target, Trace, World, check_indexes, eventually, here, isolated, tree};
 
 fn emitter(w: &World) -> Result<App> {
     let app = w.app("--threads 1 --events 100 --quiet").start()?;
@@ -136,4 +138,51 @@ fn trees_on_a_stock_relay_are_those_of_stock() {
 #[test]
 fn trees_on_our_relay_are_those_of_stock() {
     isolated(here!(), |w| on_relays(w, Ours));
+}
+
+/// A relay daemon that lets nobody clear is asked before anything is changed.
+#[test]
+fn a_relay_may_disallow_it() {
+    isolated(here!(), |w| {
+        for (number, relays) in [Ours, Stock].into_iter().enumerate() {
+            let output = w.path(&format!("collector-{}", relays.name()));
+            std::fs::create_dir_all(&output)?;
+            let port = 9000 + 10 * number as u16;
+            let mut relay = Command::new(relays.program("lttng-relayd")?)
+                .arg("--disallow-clear")
+                .arg(format!("--control-port=tcp://127.0.0.1:{port}"))
+                .arg(format!("--data-port=tcp://127.0.0.1:{}", port + 1))
+                .arg(format!("--live-port=tcp://127.0.0.1:{}", port + 2))
+                .arg("--output")
+                .arg(&output)
+                .spawn()
+                .context("start a relay daemon")?;
+            eventually("the relay daemon listens", || {
+                let connected =
+                    [port, port + 1].map(|port| TcpStream::connect(("127.0.0.1", port)));
+                Ok(connected.iter().all(|one| one.is_ok()).then_some(()))
+            })?;
+            let target = w.target(Ours)?;
+            let url = format!("net://127.0.0.1:{port}:{}", port + 1);
+            target.script(&format!(
+                "create s --set-url={url}
+                 enable-event -u emitter:small
+                 start"
+            ))?;
+            let mut app = emitter(w)?;
+            app.round()?;
+            let refused = target.lttng("clear")?;
+            ensure!(refused.code != 0, "{refused}");
+            app.round()?;
+            app.finish()?;
+            target.script("stop\n destroy")?;
+            let trace = Trace::read(&output)?;
+            trace.assert_clean()?;
+            ensure!(trace.events.len() == 200, "{}", trace.events.len());
+            target.daemon().terminate()?;
+            relay.kill()?;
+            relay.wait()?;
+        }
+        Ok(())
+    });
 }

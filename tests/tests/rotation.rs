@@ -462,3 +462,79 @@ fn schedules_rotate_by_themselves() {
         Ok(())
     });
 }
+
+/// Files of a limited size and number begin again in each chunk.
+fn limited_files(w: &mut World, relays: Option<Toolchain>) -> Result<()> {
+    let mut stories = Vec::new();
+    for toolchain in [Ours, Stock] {
+        let relay = relays.map(|relays| w.relay(relays)).transpose()?;
+        let target = w.target(toolchain)?;
+        let local = w.path(toolchain.name());
+        let (url, output) = match &relay {
+            Some(relay) => (format!("--set-url={}", relay.url()), relay.output()),
+            None => (format!("-o {}", local.display()), local.as_path()),
+        };
+        target.script(&format!(
+            "create s {url}
+             enable-channel -u --subbuf-size=4096 --num-subbuf=64 --tracefile-size=8192 --tracefile-count=3 c
+             enable-event -u -c c emitter:small
+             start"
+        ))?;
+        let mut app = w.app("--threads 1 --events 1000 --quiet").start()?;
+        app.pin(0)?;
+        app.round()?;
+        target.script("rotate")?;
+        app.round()?;
+        target.script("stop\n rotate\n destroy")?;
+        app.finish()?;
+        stories.push(tree(output)?);
+        target.daemon().terminate()?;
+    }
+    same(&stories[0], &stories[1])
+}
+
+#[test]
+fn limited_local_files_are_those_of_stock() {
+    isolated(here!(), |w| limited_files(w, None));
+}
+
+#[test]
+fn limited_files_on_a_relay_are_those_of_stock() {
+    isolated(here!(), |w| limited_files(w, Some(Stock)));
+}
+
+/// The relay daemon dies in a rotation: the rotation fails or not, the session goes on at the next one.
+#[test]
+fn a_session_survives_a_relay_that_dies_in_a_rotation() {
+    isolated_for(LIMIT, here!(), |w| {
+        let mut relay = w.relay(Ours)?;
+        let target = w.target(Ours)?;
+        target.script(&format!(
+            "create s --set-url={}\n {CREATE}\n start",
+            relay.url()
+        ))?;
+        let mut app = emitter(w)?;
+        for round in 0..3 {
+            app.round()?;
+            target.script("rotate --no-wait")?;
+            relay.daemon().kill()?;
+            let next = w.path(&format!("next{round}"));
+            relay = w.relay_in_place_of(&relay, Ours, &next)?;
+            eventually("the session is rotated on the next relay", || {
+                Ok((target.lttng("rotate")?.code == 0).then_some(()))
+            })?;
+        }
+        app.round()?;
+        app.finish()?;
+        target.script("stop\n destroy")?;
+        let trace = Trace::read(relay.output())?;
+        trace.assert_clean()?;
+        let last: Vec<_> = trace
+            .events
+            .iter()
+            .filter_map(|event| event.number("n"))
+            .collect();
+        ensure!(last.ends_with(&(300..400).collect::<Vec<_>>()), "{last:?}");
+        relay.daemon().assert_no_complaints()
+    });
+}

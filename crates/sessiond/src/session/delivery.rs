@@ -5,18 +5,20 @@
 //! killed, a relay daemon goes away - the answer is the same: another consumer daemon gets all live buffers
 //! and goes on where the last one stopped.
 
+mod counters;
+mod doubts;
+mod lost;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use consumer_api::{Answer, Predecessor, Request, SessionSetup, StreamKey, TraceKey};
 use control::ErrorCode;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use crate::app::SharedFd;
 use crate::lock::lock;
@@ -24,25 +26,16 @@ use crate::session::Session;
 use crate::session::chunks::Chunks;
 use crate::session::consumer::{Consumer, ConsumerError, ConsumerState, News, OnNews};
 use crate::session::live_trace::LiveTrace;
-use crate::session::output::{
-    NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss, RelayPlace,
-};
+use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
 use crate::session::plan::Refusal;
 use crate::session::rotation::{ArchiveLocation, Rotating};
-use crate::session::settle::{self, Doubt};
 use crate::session::status::{OutputStatus, SessionCounters};
 
-/// How long a consumer daemon may take to tell its counters.
-const COUNTERS_PATIENCE: Duration = Duration::from_millis(500);
+use doubts::Unsettled;
+use lost::watch_over;
+
 /// How long a consumer daemon may take to leave a place while tracing goes on elsewhere.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
-/// Pauses between attempts to reach a relay daemon again: doubled up to the second one.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Consumer daemons that may die within [`DEATHS_WITHIN`] before we give up.
-const MAX_DEATHS: usize = 10;
-const DEATHS_WITHIN: Duration = Duration::from_secs(10);
-
 /// See the module. Behind an async lock: its holder may talk to consumer daemons, never to applications.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -82,13 +75,6 @@ pub(super) struct Delivery {
     used_directories: HashSet<PathBuf>,
     deaths: Vec<Instant>,
     problem: Option<Problem>,
-}
-
-/// What is to be asked of a relay daemon before somebody goes on.
-#[derive(Debug)]
-struct Unsettled {
-    relay: RelayPlace,
-    doubts: Vec<Doubt>,
 }
 
 /// Why nothing is delivered now.
@@ -184,58 +170,6 @@ impl Delivery {
         };
         self.last_created_unix_s = Some(created);
         created
-    }
-
-    /// Notes what a consumer daemon that was killed leaves open.
-    fn note_doubts(&mut self, consumer: &Consumer) {
-        let Some(PlaceKind::Relay(relay)) = self.place.as_ref().map(|place| &place.kind) else {
-            return;
-        };
-        let handles = consumer.relay_streams();
-        let next = self.live.values().flat_map(|trace| trace.next_packets());
-        let doubts = next.filter(|next| !next.overwrite).filter_map(|next| {
-            Some(Doubt {
-                stream: next.stream,
-                handle: *handles.get(&next.stream)?,
-                net_seq_num: next
-                    .number
-                    .checked_sub(*self.first_packets.get(&next.stream)?)?,
-                packet_seq_num: next.number,
-            })
-        });
-        self.unsettled = Some(Unsettled {
-            doubts: doubts.collect(),
-            relay: relay.clone(),
-        });
-    }
-
-    /// Asks what was left open, so that no packet is sent twice.
-    async fn settle(&mut self) {
-        let Some(Unsettled { relay, doubts }) = self.unsettled.take() else {
-            return;
-        };
-        match settle::settle(&relay.sockets, relay.minor(), &doubts).await {
-            Ok(stored) => {
-                for (stream, packet) in stored {
-                    self.predecessors.entry(stream).or_default().last_packet = Some(packet);
-                }
-            }
-            Err(error) => warn!("cannot tell what a killed consumer daemon has delivered: {error}"),
-        }
-        settle::hang_up(&relay.sockets);
-    }
-
-    /// Notes with which packet each stream begins in the present place.
-    fn note_first_packets(&mut self) {
-        self.first_packets.clear();
-        for next in self.live.values().flat_map(|trace| trace.next_packets()) {
-            let known = self
-                .predecessors
-                .get(&next.stream)
-                .and_then(|known| known.last_packet);
-            let first = next.number.max(known.map_or(0, |last| last + 1));
-            self.first_packets.insert(next.stream, first);
-        }
     }
 
     fn status(&self) -> OutputStatus {
@@ -348,29 +282,6 @@ impl Session {
         self.delivery.lock().await.live.remove(&trace);
     }
 
-    /// Asks for everything that was written to be delivered; the receiver brings the answer.
-    pub(super) async fn request_drain(&self) -> Option<Posted> {
-        let delivery = self.delivery.lock().await;
-        let consumer = delivery.consumer.as_ref().filter(|_| delivery.has_traced)?;
-        consumer.post(Request::Drain, Vec::new()).await.ok()
-    }
-
-    /// Takes the answer to a drain, which brings the totals.
-    pub(super) async fn drained(&self, answer: Answer) {
-        if let Answer::Counters {
-            total, channels, ..
-        } = answer
-        {
-            self.delivery.lock().await.latest = SessionCounters { total, channels };
-        }
-    }
-
-    /// Totals as they were told last, for instance by the drain of a stop.
-    pub(crate) async fn known_counters(&self) -> SessionCounters {
-        let delivery = self.delivery.lock().await;
-        delivery.ended.plus(&delivery.latest)
-    }
-
     /// Ends the delivery: all that is complete is delivered, and the place is closed.
     ///
     /// Without `patience` this takes as long as the place needs. Returns where the last chunk is, if the
@@ -389,32 +300,6 @@ impl Session {
         delivery.place = None;
         delivery.spare = None;
         archived
-    }
-
-    /// Totals, asked of the consumer daemon now if it runs.
-    pub(crate) async fn counters(&self) -> SessionCounters {
-        let consumer = {
-            // Not while somebody leaves a place: that may take long.
-            match timeout(COUNTERS_PATIENCE, self.delivery.lock()).await {
-                Ok(delivery) => delivery.consumer.clone(),
-                Err(_) => None,
-            }
-        };
-        let asked = match &consumer {
-            Some(consumer) => ask_counters(consumer).await,
-            None => None,
-        };
-        let Ok(mut delivery) = timeout(COUNTERS_PATIENCE, self.delivery.lock()).await else {
-            return SessionCounters::default();
-        };
-        let same =
-            |current: &Arc<Consumer>| consumer.as_ref().is_some_and(|c| Arc::ptr_eq(c, current));
-        if let Some(counters) = asked
-            && delivery.consumer.as_ref().is_some_and(same)
-        {
-            delivery.latest = counters;
-        }
-        delivery.ended.plus(&delivery.latest)
     }
 
     /// Changes the output. While a consumer daemon runs, it stops at a packet boundary of each stream and
@@ -621,123 +506,6 @@ impl Session {
         report.network = delivery.network.clone();
         report.status = delivery.status();
     }
-
-    /// A consumer daemon has ended, or its output takes nothing any more.
-    async fn delivery_lost(self: &Arc<Self>, generation: u64, state: ConsumerState) {
-        let mut delivery = self.delivery.lock().await;
-        if delivery.generation != generation {
-            return;
-        }
-        delivery.generation += 1;
-        if let (Some(consumer), ConsumerState::Gone(_)) = (delivery.consumer.take(), &state) {
-            delivery.note_doubts(&consumer);
-        }
-        let to_relay = matches!(delivery.setting, OutputSetting::Relay { .. });
-        let (reason, died) = match state {
-            ConsumerState::Running => return,
-            ConsumerState::OutputFailed(reason) => (reason, false),
-            ConsumerState::Gone(how) => (
-                format!("the consumer daemon ended unexpectedly ({how})"),
-                true,
-            ),
-        };
-        warn!("session `{}`: {reason}", self.name);
-        if died {
-            lock(&self.report).replaced += 1;
-            delivery
-                .deaths
-                .retain(|death| death.elapsed() < DEATHS_WITHIN);
-            delivery.deaths.push(Instant::now());
-        }
-        if to_relay || !died {
-            // What was sent of it cannot be told; the next place is another chunk in any case.
-            self.fail_rotation(&mut delivery, &reason);
-        }
-        let between = delivery.chunks.current.is_none() && delivery.rotating.is_none();
-        if between && died {
-            // Nothing is to be delivered until the session starts again.
-            if to_relay {
-                delivery.place = None;
-            }
-        } else if delivery.deaths.len() > MAX_DEATHS {
-            delivery.problem = Some(Problem::Failed(format!(
-                "{reason}; it was replaced too often"
-            )));
-        } else if to_relay && !died && delivery.relay_loss == RelayLoss::Local {
-            self.fall_back(&mut delivery, reason).await;
-        } else if to_relay {
-            delivery.problem = Some(Problem::Reconnecting(reason));
-            tokio::spawn(reconnect(Arc::downgrade(self), delivery.generation));
-        } else if died {
-            if let Err(refusal) = self.launch(&mut delivery).await {
-                delivery.problem = Some(Problem::Failed(refusal.message));
-            }
-        } else {
-            delivery.problem = Some(Problem::Failed(reason));
-        }
-        if let Some(Problem::Failed(reason)) = delivery.problem.clone() {
-            self.fail_rotation(&mut delivery, &reason);
-        }
-        self.publish(&delivery);
-    }
-
-    async fn fall_back(self: &Arc<Self>, delivery: &mut Delivery, reason: String) {
-        let setting = self.default_output();
-        delivery.problem = Some(Problem::Failed(reason.clone()));
-        match self.move_to(delivery, setting).await {
-            Ok(()) => {
-                info!("session `{}` goes on locally", self.name);
-                delivery.network.enabled = false;
-            }
-            Err(refusal) => {
-                let message = format!("{reason}; and then: {}", refusal.message);
-                delivery.problem = Some(Problem::Failed(message));
-            }
-        }
-    }
-
-    /// One attempt to reach the relay daemon again. `true`: no more attempts are needed.
-    async fn try_reconnect(self: &Arc<Self>, generation: u64) -> bool {
-        let (setting, created) = {
-            let mut delivery = self.delivery.lock().await;
-            if delivery.generation != generation || self.plan().destroyed {
-                return true;
-            }
-            let created = delivery.next_creation(self);
-            (delivery.setting.clone(), created)
-        };
-        // Without the lock: this may take seconds, and applications must not wait for it.
-        let opened = self.open_place(&setting, created, false).await;
-        let mut delivery = self.delivery.lock().await;
-        if delivery.generation != generation {
-            return true;
-        }
-        let launched = match opened {
-            Ok(place) => {
-                delivery.place = place;
-                delivery.chunks.leave_place();
-                self.launch(&mut delivery).await
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match launched {
-            Ok(()) => {
-                info!("session `{}` streams again", self.name);
-                true
-            }
-            // A consumer daemon had died, and now the relay daemon is gone as well.
-            Err(refusal) if delivery.relay_loss == RelayLoss::Local => {
-                self.fall_back(&mut delivery, refusal.message).await;
-                self.publish(&delivery);
-                true
-            }
-            Err(refusal) => {
-                delivery.problem = Some(Problem::Reconnecting(refusal.message));
-                self.publish(&delivery);
-                false
-            }
-        }
-    }
 }
 
 /// Lets the consumer daemon finish and go. Returns the last chunk and where it is, if it went to the
@@ -789,54 +557,6 @@ async fn leave(
     delivery.ended = delivery.ended.plus(&std::mem::take(&mut delivery.latest));
     delivery.chunks.leave_place();
     Some((chunk?, location?))
-}
-
-async fn ask_counters(consumer: &Consumer) -> Option<SessionCounters> {
-    // A consumer daemon whose relay or disk is slow answers late; the user is told the last figures.
-    let query = consumer.call(Request::QueryCounters, Vec::new());
-    match timeout(COUNTERS_PATIENCE, query).await {
-        Ok(Ok(Answer::Counters {
-            total, channels, ..
-        })) => Some(SessionCounters { total, channels }),
-        _ => None,
-    }
-}
-
-/// Waits for bad news of a consumer daemon. Boxed: what it does may end in watching over another one.
-fn watch_over(
-    session: Weak<Session>,
-    mut state: watch::Receiver<ConsumerState>,
-    generation: u64,
-) -> BoxFuture<'static, ()> {
-    let watching = async move {
-        let bad = match state
-            .wait_for(|state| *state != ConsumerState::Running)
-            .await
-        {
-            Ok(bad) => ConsumerState::clone(&bad),
-            Err(_) => return,
-        };
-        if let Some(session) = session.upgrade() {
-            session.delivery_lost(generation, bad).await;
-        }
-    };
-    watching.boxed()
-}
-
-/// Tries until the relay daemon is reached, or somebody decides otherwise. Boxed for the same reason.
-fn reconnect(session: Weak<Session>, generation: u64) -> BoxFuture<'static, ()> {
-    let trying = async move {
-        let mut pause = FIRST_PAUSE;
-        while let Some(session) = session.upgrade() {
-            if session.try_reconnect(generation).await {
-                return;
-            }
-            drop(session);
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    };
-    trying.boxed()
 }
 
 /// The time of this moment.
