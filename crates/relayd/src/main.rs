@@ -18,6 +18,7 @@ mod counters;
 mod data;
 mod files;
 mod group;
+mod groups;
 mod keepalive;
 mod live;
 mod local;

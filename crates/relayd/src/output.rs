@@ -64,10 +64,26 @@ impl Output {
     /// Creates a directory that was not there before, and those above it: this one, or with the first number
     /// behind its name that is free. Gives the name.
     pub(crate) fn make_fresh_directory(&self, wanted: &RelativePath) -> Result<RelativePath> {
-        let wanted_path = self.path(wanted.as_str());
         if let Some((above, _)) = wanted.as_str().rsplit_once('/') {
             self.make_directory(above)?;
         }
+        self.make_numbered_directory(wanted, |name| {
+            let path = self.path(name.as_str());
+            match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&path) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(failed("create directory", &path)(error)),
+            }
+        })
+    }
+
+    /// The first directory that `take` takes: this one, or one with a number behind its name.
+    pub(crate) fn make_numbered_directory(
+        &self,
+        wanted: &RelativePath,
+        mut take: impl FnMut(&RelativePath) -> Result<bool>,
+    ) -> Result<RelativePath> {
+        let wanted_path = self.path(wanted.as_str());
         for number in 0..=MAX_SAME_NAME {
             let name = match number {
                 0 => wanted.as_str().to_owned(),
@@ -76,15 +92,19 @@ impl Output {
             let Ok(name) = RelativePath::new("session directory", &name) else {
                 break;
             };
-            let path = self.path(name.as_str());
-            match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&path) {
-                Ok(()) => return Ok(name),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed("create directory", &path)(error)),
+            if take(&name)? {
+                return Ok(name);
             }
         }
         let taken = io::ErrorKind::AlreadyExists.into();
         Err(failed("create directory", &wanted_path)(taken))
+    }
+
+    /// Is nothing in this directory?
+    pub(crate) fn is_empty(&self, relative: &str) -> Result<bool> {
+        let path = self.path(relative);
+        let mut entries = fs::read_dir(&path).map_err(failed("read directory", &path))?;
+        Ok(entries.next().is_none())
     }
 
     /// Creates a file that replaces one of the same name; who has the old one open keeps it.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use relay::server::layout::Grouping;
@@ -11,6 +11,7 @@ use relay::server::{ChunkMember, ChunkSet};
 use relay::{RelaySessionId, SessionKey, StreamHandle};
 
 use crate::group::Group;
+use crate::groups::{Groups, Place};
 use crate::live::LiveSessions;
 use crate::output::{Output, OutputError};
 use crate::pool::FilePool;
@@ -23,9 +24,6 @@ pub(crate) const MAX_STREAMS: usize = 1 << 20;
 /// How long a stream waits for packets of a session whose control connection is gone, when no data
 /// connection is known to carry it.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Sessions with the same key and directory are in the same trace chunks.
-type GroupKey = (SessionKey, String);
 
 /// See the module.
 #[derive(Debug)]
@@ -42,8 +40,7 @@ pub(crate) struct Relay {
     next_stream: AtomicU64,
     /// Looked up once per stream and data connection.
     streams: RwLock<HashMap<StreamHandle, Arc<SharedStream>>>,
-    /// Each has a lock of its own, held while its directory is made: that may take long.
-    groups: Mutex<HashMap<GroupKey, Arc<Mutex<Weak<Group>>>>>,
+    groups: Groups,
     /// Streams whose control connection is gone and that wait for packets.
     lingering: Mutex<Vec<(Instant, Arc<SharedStream>)>>,
     lingering_count: AtomicUsize,
@@ -58,6 +55,7 @@ impl Relay {
         pool: Arc<FilePool>,
     ) -> Self {
         Self {
+            groups: Groups::new(Arc::clone(&output)),
             output,
             grouping,
             clear_allowed,
@@ -68,54 +66,21 @@ impl Relay {
             next_session: AtomicU64::new(1),
             next_stream: AtomicU64::new(1),
             streams: RwLock::default(),
-            groups: Mutex::default(),
             lingering: Mutex::default(),
             lingering_count: AtomicUsize::new(0),
         }
     }
 
-    /// A session of a peer since minor 11; joins the directories of others with the same key. With `fresh`,
-    /// nobody else's directory is used: if there is one of this name already (of a target that has the same
-    /// name, say), the session gets a number behind it.
+    /// A session of a peer since minor 11; joins the directories of others with the same key.
     pub(crate) fn new_session(
         &self,
         new: NewSession<'_>,
         key: SessionKey,
         directory: &RelativePath,
-        fresh: bool,
+        place: Place,
     ) -> Result<Arc<Session>, OutputError> {
-        let slot = self.group_slot((key, directory.as_str().to_owned()));
-        let mut slot = lock(&slot);
-        let group = match slot.upgrade() {
-            Some(group) => group,
-            None => {
-                let directory = if fresh {
-                    self.output.make_fresh_directory(directory)?
-                } else {
-                    self.output.make_directory(directory.as_str())?;
-                    directory.clone()
-                };
-                let output = Arc::clone(&self.output);
-                let group = Arc::new(Group::new(
-                    output,
-                    ChunkSet::new(&directory),
-                    directory.as_str(),
-                ));
-                *slot = Arc::downgrade(&group);
-                group
-            }
-        };
-        drop(slot);
+        let group = self.groups.get(key, directory, place)?;
         Ok(Session::new(self.session_id(), new, group, &self.register))
-    }
-
-    fn group_slot(&self, key: GroupKey) -> Arc<Mutex<Weak<Group>>> {
-        let mut groups = lock(&self.groups);
-        if groups.len().is_power_of_two() {
-            // Who has a slot in hand may be about to fill it.
-            groups.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
-        }
-        Arc::clone(groups.entry(key).or_default())
     }
 
     /// A session of an older peer.

@@ -13,6 +13,7 @@ use super::{OpenSession, OpenStream};
 use crate::counters::count;
 use crate::files::StreamFiles;
 use crate::group::GroupError;
+use crate::groups::Place;
 use crate::live::LiveInfo;
 use crate::output::OutputError;
 use crate::relay::Relay;
@@ -120,9 +121,12 @@ fn try_create_session(
     }
     let created = time::in_directory(request.creation_unix_s);
     let directory = session_directory(relay.grouping, request, &created)?;
-    // A directory that the user named may be shared; snapshots come back to theirs.
-    let fresh = request.base_path.is_empty() && !request.snapshot;
-    let session = relay.new_session(new, request.key, &directory, fresh)?;
+    let place = match request {
+        CreateSession { snapshot: true, .. } => Place::Snapshots,
+        CreateSession { base_path: "", .. } => Place::Fresh,
+        _ => Place::Named,
+    };
+    let session = relay.new_session(new, request.key, &directory, place)?;
     let directory = session.group.directory().to_owned();
     let mut member = ChunkMember::default();
     if let Some(chunk) = request.current_chunk {
