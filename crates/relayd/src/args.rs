@@ -128,7 +128,7 @@ pub(crate) struct Args {
         default_missing_value = "yes", value_parser = boolean, value_name = "BOOL")]
     pub(crate) sig_parent: Option<bool>,
 
-    /// Listen on any free ports, and write them to `control.port` and `data.port` in the run directory.
+    /// Listen on any free ports, and write them to `control.port`, `data.port` and `live.port` in the run directory.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
         value_parser = boolean, value_name = "BOOL")]
     pub(crate) dynamic_port_allocation: Option<bool>,

@@ -165,7 +165,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         confinement,
         max_connections: limits.connections,
     };
-    let local = LocalService::start(sockets, &relay, servers.workers.watch(), facts);
+    let local = LocalService::start(sockets, &relay, servers.watch(), facts);
     let local = local.context("cannot start threads")?;
     let mut manager = ServiceManager::ready(&format!("traces go to {}", settings.output.display()));
     match settings.background {

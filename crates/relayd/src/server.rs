@@ -14,12 +14,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::activation::Inherited;
 use crate::counters::count;
 use crate::keepalive::KeepAlive;
-use crate::live::{NotServedError, Viewers};
+use crate::live::{NotServedError, Viewers, ViewersWatch};
 use crate::relay::Relay;
 use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
 use crate::url::ListenUrl;
-use crate::worker::{Kind, Workers};
+use crate::worker::{Kind, Watch, Workers};
 
 /// Connections taken from one listener before the other is looked at.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -174,6 +174,11 @@ fn close_all(relay: &Arc<Relay>) {
 }
 
 impl Servers {
+    /// For who wants to know how they are.
+    pub(crate) fn watch(&self) -> (Watch, ViewersWatch) {
+        (self.workers.watch(), self.viewers.watch())
+    }
+
     /// Accepts what is there; `false` when there are no descriptors for more.
     fn accept(
         &mut self,

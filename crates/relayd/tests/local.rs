@@ -123,6 +123,11 @@ fn metrics_for_prometheus() {
         let relay = OwnRelay::start(w, "a", &["--metrics-port=0"], &[])?;
         let port = relay.port("metrics")?;
         let _peer = some_work(&relay)?;
+        let _viewer = TcpStream::connect(("127.0.0.1", relay.port("live")?))?;
+        eventually("the viewer is there", || {
+            let answer = http(port, "GET /metrics HTTP/1.1\r\n\r\n")?;
+            Ok(answer.contains("lttng_relayd_viewers 1").then_some(()))
+        })?;
         let answer = http(port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
         ensure!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -140,7 +145,7 @@ fn metrics_for_prometheus() {
             "lttng_relayd_events_discarded_total 3".to_owned(),
             "lttng_relayd_sessions 1".to_owned(),
             "lttng_relayd_streams 2".to_owned(),
-            "lttng_relayd_connections 2".to_owned(),
+            "lttng_relayd_viewers 1".to_owned(),
             "lttng_relayd_errors_total{kind=\"protocol\"} 0".to_owned(),
             "# TYPE lttng_relayd_write_seconds histogram".to_owned(),
         ] {

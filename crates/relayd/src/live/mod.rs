@@ -23,5 +23,5 @@ mod viewer;
 
 pub(crate) use session::{LiveInfo, LiveSession, LiveSessions};
 pub(crate) use stream::LiveStream;
-pub(crate) use threads::{NotServedError, Viewers};
+pub(crate) use threads::{NotServedError, Viewers, ViewersWatch};
 pub(crate) use trace::{Directory, Trace};

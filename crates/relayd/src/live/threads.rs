@@ -86,6 +86,11 @@ impl Viewers {
         Ok(())
     }
 
+    /// For who wants to know how many there are.
+    pub(crate) fn watch(&self) -> ViewersWatch {
+        ViewersWatch(Arc::clone(&self.0))
+    }
+
     /// Ends all connections.
     pub(crate) fn stop(self) {
         let end = Instant::now() + STOP_PATIENCE;
@@ -107,6 +112,17 @@ impl Viewers {
                 Err(error) => error.into_inner().0,
             };
         }
+    }
+}
+
+/// The viewers, seen from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewersWatch(Arc<Shared>);
+
+impl ViewersWatch {
+    /// How many are connected.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.lock().mailboxes.len()
     }
 }
 

@@ -61,6 +61,13 @@ fn text(oracle: &Oracle) -> String {
         "Streams since the start.",
         total.streams,
     );
+    let viewers = oracle.viewers.connections() as u64;
+    page.one(
+        "viewers",
+        "gauge",
+        "Connections of viewers at present.",
+        viewers,
+    );
     let connections = oracle.workers.connections() as u64;
     page.one(
         "connections",

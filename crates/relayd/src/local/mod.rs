@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use self::visitor::{Question, Visitor};
+use crate::live::ViewersWatch;
 use crate::relay::Relay;
 use crate::rundir::{self, Temporary};
 use crate::settings::Settings;
@@ -133,7 +134,7 @@ impl LocalService {
     pub(crate) fn start(
         sockets: Sockets,
         relay: &Arc<Relay>,
-        workers: Watch,
+        (workers, viewers): (Watch, ViewersWatch),
         facts: Facts,
     ) -> io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
@@ -155,6 +156,7 @@ impl LocalService {
             oracle: Oracle {
                 relay: Arc::clone(relay),
                 workers,
+                viewers,
                 facts,
             },
             visitors: Vec::new(),
@@ -191,6 +193,7 @@ pub(crate) struct Facts {
 struct Oracle {
     relay: Arc<Relay>,
     workers: Watch,
+    viewers: ViewersWatch,
     facts: Facts,
 }
 

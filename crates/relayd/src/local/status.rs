@@ -98,6 +98,7 @@ pub(super) fn answer(oracle: &Oracle) -> String {
     );
     let (connections, most) = (oracle.workers.connections(), facts.max_connections);
     page.line("connections", &format!("{connections} now, {most} at most"));
+    page.line("viewers", &oracle.viewers.connections());
     let (files, most) = (relay.pool.open_files(), relay.pool.most_files());
     page.line("open files", &format!("{files} now, {most} at most"));
     let (packets, bytes) = (total.packets, total.packet_bytes);
