@@ -126,6 +126,11 @@ fn data() {
 }
 
 #[test]
+fn live() {
+    run("live", targets::live);
+}
+
+#[test]
 fn session() {
     run("session", targets::session);
 }

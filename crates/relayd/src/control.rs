@@ -31,7 +31,7 @@ pub(crate) struct ControlConnection {
 
 impl ControlConnection {
     pub(crate) fn new(
-        socket: TcpStream,
+        socket: Arc<TcpStream>,
         address: SocketAddr,
         worker: WorkerId,
         relay: &Relay,
@@ -39,7 +39,7 @@ impl ControlConnection {
         let peer = ControlPeer::new(relay.clear_allowed);
         Self {
             link: Link {
-                socket: Arc::new(socket),
+                socket,
                 address,
                 worker,
             },

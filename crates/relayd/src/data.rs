@@ -90,9 +90,9 @@ enum DataError {
 }
 
 impl DataConnection {
-    pub(crate) fn new(socket: TcpStream, address: SocketAddr, worker: WorkerId) -> Self {
+    pub(crate) fn new(socket: Arc<TcpStream>, address: SocketAddr, worker: WorkerId) -> Self {
         Self {
-            socket: Arc::new(socket),
+            socket,
             address,
             worker,
             peer: DataPeer::default(),
@@ -314,7 +314,7 @@ impl DataConnection {
             let stream = stream.handle;
             return Err(DataError::Elsewhere { stream, from });
         }
-        if !session.admit_data_connection() {
+        if !session.admit_data_connection(&self.socket) {
             return Err(DataError::Taken(stream.handle));
         }
         self.sessions.push(Arc::clone(session));

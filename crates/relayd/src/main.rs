@@ -19,6 +19,7 @@ mod data;
 mod files;
 mod group;
 mod groups;
+mod guests;
 mod keepalive;
 mod live;
 mod local;
@@ -52,6 +53,7 @@ use crate::activation::Inherited;
 use crate::args::Args;
 use crate::budget::descriptors;
 use crate::confine::confine;
+use crate::guests::Guests;
 use crate::live::Viewers;
 use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
@@ -159,6 +161,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
     let servers = Servers {
         workers: Workers::start(cores, &relay).context("cannot start threads")?,
         viewers: Viewers::new(&relay),
+        guests: Guests::default(),
     };
     let facts = Facts {
         ports: addresses,

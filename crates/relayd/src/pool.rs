@@ -95,6 +95,11 @@ impl FilePool {
         self.sockets() + self.pipe_ends.load(Ordering::SeqCst)
     }
 
+    /// No more sockets would be admitted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.not_files() >= self.limits.connections
+    }
+
     /// A socket that was admitted is closed.
     pub(crate) fn socket_left(&self) {
         self.sockets.fetch_sub(1, Ordering::SeqCst);

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::activation::Inherited;
 use crate::counters::count;
+use crate::guests::{Guests, Room};
 use crate::keepalive::KeepAlive;
 use crate::live::{NotServedError, Viewers, ViewersWatch};
 use crate::relay::Relay;
@@ -84,6 +85,7 @@ impl StopSignal {
 pub(crate) struct Servers {
     pub(crate) workers: Workers,
     pub(crate) viewers: Viewers,
+    pub(crate) guests: Guests,
 }
 
 /// Which port a connection came in on.
@@ -188,6 +190,10 @@ impl Servers {
         keep_alive: &KeepAlive,
     ) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
+            if relay.pool.is_full() && self.guests.make_room(&relay.register) == Room::Soon {
+                // Who wants to come in waits.
+                return false;
+            }
             match listener.accept() {
                 Ok((socket, address)) => {
                     self.take_in(relay, port, (socket, address), keep_alive);
@@ -220,6 +226,8 @@ impl Servers {
         tracing::info!(peer = %address, "{port} connection");
         let refused = match port {
             Port::Target(kind) if relay.pool.admit_socket() => {
+                let socket = Arc::new(socket);
+                self.guests.add(&socket, kind, address);
                 self.workers.assign(kind, socket, address);
                 return;
             }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use relay::{Minor, RelaySessionId};
 
@@ -34,8 +34,8 @@ pub(crate) struct Session {
     /// socket is closed.
     control: Weak<TcpStream>,
     control_gone: AtomicBool,
-    /// A data connection that carried a packet of it is still there.
-    has_data_connection: AtomicBool,
+    /// The data connection that carries its packets.
+    data: Mutex<Weak<TcpStream>>,
     failure: OnceLock<String>,
 }
 
@@ -78,7 +78,7 @@ impl Session {
             worker: new.link.worker,
             control: Arc::downgrade(&new.link.socket),
             control_gone: AtomicBool::new(false),
-            has_data_connection: AtomicBool::new(false),
+            data: Mutex::default(),
             failure: OnceLock::new(),
         });
         register.add(&session);
@@ -110,12 +110,31 @@ impl Session {
 
     /// A data connection wants to carry packets of this session: it may, if it is the only one. So nobody
     /// who guesses the number of a stream gets in between.
-    pub(crate) fn admit_data_connection(&self) -> bool {
-        !self.has_data_connection.swap(true, Ordering::SeqCst)
+    pub(crate) fn admit_data_connection(&self, socket: &Arc<TcpStream>) -> bool {
+        let mut data = self.data();
+        let is_free = data.strong_count() == 0;
+        if is_free {
+            *data = Arc::downgrade(socket);
+        }
+        is_free
+    }
+
+    /// A data connection that carried a packet of it is still there.
+    pub(crate) fn has_data_connection(&self) -> bool {
+        self.data().strong_count() > 0
+    }
+
+    /// Its connections, to compare with others.
+    pub(crate) fn sockets(&self) -> [*const TcpStream; 2] {
+        [self.control.as_ptr(), self.data().as_ptr()]
+    }
+
+    fn data(&self) -> MutexGuard<'_, Weak<TcpStream>> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn data_connection_left(&self) {
-        self.has_data_connection.store(false, Ordering::SeqCst);
+        *self.data() = Weak::new();
     }
 
     /// Its control connection has ended.
@@ -125,7 +144,7 @@ impl Session {
 
     /// Nothing can come for it any more, as far as is known.
     pub(crate) fn is_orphaned(&self) -> bool {
-        self.control_gone.load(Ordering::SeqCst) && !self.has_data_connection.load(Ordering::SeqCst)
+        self.control_gone.load(Ordering::SeqCst) && !self.has_data_connection()
     }
 }
 

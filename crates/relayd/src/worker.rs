@@ -137,7 +137,7 @@ impl Workers {
     }
 
     /// Gives a connection to one of them, in turn.
-    pub(crate) fn assign(&mut self, kind: Kind, socket: TcpStream, address: SocketAddr) {
+    pub(crate) fn assign(&mut self, kind: Kind, socket: Arc<TcpStream>, address: SocketAddr) {
         let next = &mut self.next[kind as usize];
         let worker = WorkerId(*next);
         *next = (*next + 1) % self.shared.workers.len();

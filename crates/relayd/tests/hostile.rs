@@ -6,7 +6,8 @@ mod raw_peer;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -124,6 +125,46 @@ fn connections_that_say_nothing_or_a_little() {
             Ok(())
         })
     });
+}
+
+/// More of them than the daemon has room for: targets that were there stay, targets that come get in.
+#[test]
+fn connections_that_take_all_the_room() {
+    isolated(here!(), |w| {
+        with_bystander(w, &["--fd-pool-size=200"], 8 * MIB, |relay, bystander| {
+            // A target that has not sent anything yet.
+            let mut quiet = session(relay, "quiet")?;
+            let stream = quiet.add_stream(TREE, "c_0")?;
+            let mut held = Vec::new();
+            for nr in 0..300_usize {
+                held.push(connect_from(
+                    "127.0.0.2",
+                    relay,
+                    ["control", "data"][nr % 2],
+                )?);
+            }
+            bystander.works()?;
+            let mut late = session(relay, "late")?;
+            let late_stream = late.add_stream(TREE, "c_0")?;
+            for (peer, stream) in [(&mut late, late_stream), (&mut quiet, stream)] {
+                peer.packet(stream, 0)?;
+                peer.index(stream, 0)?;
+                peer.wait_received(stream, 0)?;
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Connects from this address of the machine.
+fn connect_from(address: &str, relay: &OwnRelay, port: &str) -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let address: std::net::IpAddr = address.parse()?;
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(address, 0))?;
+    let to: SocketAddr = ([127, 0, 0, 1], relay.port(port)?).into();
+    connect(&socket, &to)?;
+    Ok(socket)
 }
 
 #[test]
@@ -271,7 +312,7 @@ except ConnectionResetError:
 #[test]
 fn indexes_without_end_and_without_packets() {
     isolated(here!(), |w| {
-        with_bystander(w, &[], 24 * MIB, |relay, bystander| {
+        with_bystander(w, &[], 16 * MIB, |relay, bystander| {
             for nr in 0..10 {
                 let mut peer = session(relay, &format!("greedy_{nr}"))?;
                 let stream = peer.add_stream(TREE, "c_0")?;

@@ -5,6 +5,7 @@
 
 mod model;
 
+use relay::live::{ViewerPeer, ViewerStep};
 use relay::server::{Answer, ControlPeer, DataPeer, DataPiece, Step, refused_session};
 use relay::{Reply, Request, ReturnCode};
 
@@ -82,6 +83,39 @@ fn pieces(bytes: &[u8], cut: usize) -> (Vec<relay::DataPacket>, usize, usize) {
         }
     }
     (headers, payload, complete)
+}
+
+/// A viewer's connection: the requests do not depend on how TCP cuts them.
+pub(crate) fn live(input: &[u8]) {
+    let Some((first, bytes)) = input.split_first() else {
+        return;
+    };
+    assert_eq!(
+        viewer_steps(bytes, usize::from(*first)),
+        viewer_steps(bytes, bytes.len())
+    );
+}
+
+fn viewer_steps(mut bytes: &[u8], cut: usize) -> Vec<ViewerStep> {
+    let mut peer = ViewerPeer::default();
+    let mut steps = Vec::new();
+    while !bytes.is_empty() {
+        let len = cut.max(1).min(peer.room()).min(bytes.len());
+        if len == 0 {
+            // It is closing, and takes no more.
+            break;
+        }
+        let (piece, rest) = bytes.split_at(len);
+        peer.on_bytes(piece);
+        bytes = rest;
+        loop {
+            match peer.next_request(1) {
+                ViewerStep::NeedMore => break,
+                step => steps.push(step),
+            }
+        }
+    }
+    steps
 }
 
 /// A whole session: control messages (as many bytes as the first two say) and then packets, carried out as

@@ -137,7 +137,7 @@ pub enum StreamError {
 }
 
 /// How many packets may wait for their index, or indexes for their packet.
-pub const MAX_WAITING: usize = 65_536;
+pub const MAX_WAITING: usize = 16_384;
 
 /// What a new stream is.
 #[derive(Clone, Copy, Debug)]
