@@ -31,6 +31,8 @@ pub(crate) fn says_all(code: ErrorCode) -> bool {
             | ErrorCode::START_SESSION_ONCE
             | ErrorCode::SNAPSHOT_OUTPUT_EXISTS
             | ErrorCode::SESSION_NOT_STARTED
+            | ErrorCode::LIVE_SESSION
+            | ErrorCode::PER_PID_SESSION
             | ErrorCode::NOT_SNAPSHOT_SESSION
             | ErrorCode::ROTATION_PENDING
             | ErrorCode::ROTATION_SCHEDULE_SET

@@ -122,6 +122,11 @@ fn applications() {
 }
 
 #[test]
+fn regeneration() {
+    compare("regenerate", include_str!("scripts/regenerate"), true);
+}
+
+#[test]
 fn machine_interface() {
     compare("xml", include_str!("scripts/xml"), true);
 }

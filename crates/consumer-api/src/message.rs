@@ -66,6 +66,15 @@ pub enum Request {
         /// The trace.
         trace: TraceKey,
     },
+    /// The metadata text of the trace was written anew: what was delivered of it is given up and all of it
+    /// is delivered again. A trace that is already gone is no error. Descriptors: the new text, as with
+    /// `AddTrace`. On a relay: `RESET_METADATA`.
+    ReplaceMetadata {
+        /// The trace.
+        trace: TraceKey,
+        /// Counts the replacements, from 1.
+        version: u64,
+    },
     /// Closes the current packet of every stream (a full flush, an empty packet when nothing was
     /// written), then delivers all packets and all metadata that there are. Answered when they are
     /// where they belong: written to the files, or acknowledged by the relay (no data pending there), with

@@ -184,6 +184,10 @@ impl Engine {
                     self.end_trace(trace);
                 }
             }
+            Request::ReplaceMetadata { trace, version } => match (fds.pop(), fds.pop()) {
+                (Some(text), None) => session.replace_metadata(trace, version, text)?,
+                _ => return Err(refused("metadata come with 1 descriptor")),
+            },
             Request::Drain => {
                 session.drain()?;
                 return Ok(self.totals.answer());

@@ -110,8 +110,14 @@ impl Session {
         if self.traces.contains_key(&setup.trace) {
             return Err(refused(anyhow!("trace {} exists", setup.trace.0)));
         }
-        let delivered = self.output.add_trace(&setup)?;
-        let metadata = MetadataSource::new(text, setup.uuid, delivered);
+        let stored = self.output.add_trace(&setup)?;
+        let mut metadata = MetadataSource::new(text, setup.uuid, stored.len() as u64);
+        let begin = metadata.earlier_text();
+        if begin.context("cannot read the metadata").map_err(refused)? != stored {
+            // The predecessor died before it knew that the text was written anew.
+            self.output.reset_metadata(setup.trace, 0)?;
+            metadata.rewind();
+        }
         let trace = Trace::new(setup, metadata, self.options.count_events);
         self.traces.insert(trace.setup.trace, trace);
         Ok(())
@@ -180,6 +186,24 @@ impl Session {
         trace.deliver_metadata(&mut *self.output, &self.totals)?;
         for stream in trace.streams.clone() {
             self.is_ready(stream);
+        }
+        Ok(())
+    }
+
+    /// Delivers the metadata of a trace again, from its beginning.
+    pub(crate) fn replace_metadata(
+        &mut self,
+        key: TraceKey,
+        version: u64,
+        text: OwnedFd,
+    ) -> Result<(), OutputError> {
+        let Some(trace) = self.traces.get_mut(&key) else {
+            return Ok(());
+        };
+        self.output.reset_metadata(key, version)?;
+        trace.replace_metadata(text);
+        if trace.published {
+            trace.deliver_metadata(&mut *self.output, &self.totals)?;
         }
         Ok(())
     }

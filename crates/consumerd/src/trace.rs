@@ -1,6 +1,7 @@
 //! One trace: streams that share a metadata text.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 
 use consumer_api::{Counters, StreamKey, TraceSetup};
 
@@ -92,6 +93,16 @@ impl Trace {
     /// What was delivered of the metadata describes this stream class: readers understand its packets.
     pub(crate) fn describes(&self, channel_id: u32) -> bool {
         self.described.contains(&channel_id.into())
+    }
+
+    /// All of this text is still to be delivered, instead of what was.
+    pub(crate) fn replace_metadata(&mut self, text: OwnedFd) {
+        self.metadata = MetadataSource::new(text, self.setup.uuid, 0);
+        self.known_text = 0;
+        self.text = 0;
+        if let Some(events) = &mut self.events {
+            *events = EventCounter::default();
+        }
     }
 
     /// Number of events in a packet, if they are to be counted.

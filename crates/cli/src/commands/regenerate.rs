@@ -128,6 +128,8 @@ fn say(ui: &Ui, session: &str, what: What, result: &Result<(), Failure>) -> u8 {
         (Ok(()), _) => ui.say(format_args!(
             "Metadata successfully regenerated for session {session}"
         )),
+        // Upstream's command says nothing then.
+        (Err(failure), What::Statedump) => return failure.status(),
         (Err(failure), _) => {
             failure.say(ui, failure.text());
             return failure.status();

@@ -83,11 +83,11 @@ impl DirectoryOutput {
         })
     }
 
-    fn open_trace(&mut self, setup: &TraceSetup) -> anyhow::Result<(Trace, u64)> {
+    fn open_trace(&mut self, setup: &TraceSetup) -> anyhow::Result<(Trace, Vec<u8>)> {
         let place = self.place(&setup.path)?;
         let (metadata, stored) = match resume_metadata(&place, setup.uuid)? {
             Some(resumed) => resumed,
-            None => (new_metadata(&place)?, 0),
+            None => (new_metadata(&place)?, Vec::new()),
         };
         let trace = Trace {
             path: setup.path.clone(),
@@ -169,9 +169,9 @@ fn new_metadata(place: &Place) -> anyhow::Result<Appended> {
     Appended::create(&place.data, place.name.clone(), &place.path)
 }
 
-/// The metadata file that a predecessor left for the same trace, cut to whole packets, and the length
-/// of the text in it.
-fn resume_metadata(place: &Place, uuid: [u8; 16]) -> anyhow::Result<Option<(Appended, u64)>> {
+/// The metadata file that a predecessor left for the same trace, cut to whole packets, and the text
+/// in it.
+fn resume_metadata(place: &Place, uuid: [u8; 16]) -> anyhow::Result<Option<(Appended, Vec<u8>)>> {
     let Some(fd) = resumed::open(&place.data, &place.name)? else {
         return Ok(None);
     };
@@ -183,7 +183,8 @@ fn resume_metadata(place: &Place, uuid: [u8; 16]) -> anyhow::Result<Option<(Appe
     let whole = bytes.len() - bytes.len() % metadata_packet::ALIGNMENT;
     let text = metadata_packet::text_of(&bytes[..whole])
         .with_context(|| format!("cannot go on in {}/metadata", place.path))?
-        .len() as u64;
+        .into_owned()
+        .into_bytes();
     ftruncate(&fd, whole as u64).map_err(std::io::Error::from)?;
     let file = Appended {
         fd,
@@ -219,7 +220,7 @@ impl Output for DirectoryOutput {
         done.map(|()| None).map_err(OutputError::Refused)
     }
 
-    fn add_trace(&mut self, setup: &TraceSetup) -> Result<u64> {
+    fn add_trace(&mut self, setup: &TraceSetup) -> Result<Vec<u8>> {
         let (trace, stored) = self.open_trace(setup).map_err(OutputError::Refused)?;
         self.traces.insert(setup.trace, trace);
         Ok(stored)
@@ -246,6 +247,14 @@ impl Output for DirectoryOutput {
             .metadata
             .append(&bytes, &files.place)
             .map_err(OutputError::Broken)
+    }
+
+    fn reset_metadata(&mut self, trace: TraceKey, _version: u64) -> Result<()> {
+        let files = self.traces.get_mut(&trace);
+        if let Some(files) = files.and_then(|trace| trace.files.as_mut()) {
+            files.metadata.empty();
+        }
+        Ok(())
     }
 
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {

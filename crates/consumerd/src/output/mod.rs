@@ -57,8 +57,8 @@ pub(crate) trait Output {
     /// where it should be, but the next one has begun.
     fn rotate(&mut self, rotation: &RotationSetup) -> Result<Option<String>>;
 
-    /// Begins a trace; tells how many bytes of its metadata text are there already.
-    fn add_trace(&mut self, trace: &TraceSetup) -> Result<u64>;
+    /// Begins a trace; gives the metadata text that is there already.
+    fn add_trace(&mut self, trace: &TraceSetup) -> Result<Vec<u8>>;
 
     /// Begins a stream of a trace that was added.
     fn add_stream(&mut self, stream: &StreamSetup) -> Result<Option<Stored>>;
@@ -73,6 +73,9 @@ pub(crate) trait Output {
 
     /// Appends metadata.
     fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()>;
+
+    /// Empties the metadata of a trace: all of it follows again. `version` counts the times.
+    fn reset_metadata(&mut self, trace: TraceKey, version: u64) -> Result<()>;
 
     /// Appends a packet. When this fails the packet is not there, not even partly.
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()>;

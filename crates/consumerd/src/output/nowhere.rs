@@ -23,8 +23,8 @@ impl Output for Nowhere {
         Ok(None)
     }
 
-    fn add_trace(&mut self, _trace: &TraceSetup) -> Result<u64> {
-        Ok(0)
+    fn add_trace(&mut self, _trace: &TraceSetup) -> Result<Vec<u8>> {
+        Ok(Vec::new())
     }
 
     fn add_stream(&mut self, _stream: &StreamSetup) -> Result<Option<Stored>> {
@@ -36,6 +36,10 @@ impl Output for Nowhere {
     }
 
     fn metadata(&mut self, _trace: TraceKey, _packet: &MetadataPacket) -> Result<()> {
+        Ok(())
+    }
+
+    fn reset_metadata(&mut self, _trace: TraceKey, _version: u64) -> Result<()> {
         Ok(())
     }
 

@@ -235,7 +235,7 @@ impl Output for RelayOutput {
         broken(self.change_chunk(rotation))
     }
 
-    fn add_trace(&mut self, setup: &TraceSetup) -> Result<u64> {
+    fn add_trace(&mut self, setup: &TraceSetup) -> Result<Vec<u8>> {
         names::components(&setup.path).map_err(OutputError::Refused)?;
         let trace = Trace {
             path: setup.path.clone(),
@@ -243,7 +243,7 @@ impl Output for RelayOutput {
             streams: Vec::new(),
         };
         self.traces.insert(setup.trace, trace);
-        Ok(0)
+        Ok(Vec::new())
     }
 
     fn add_stream(&mut self, setup: &StreamSetup) -> Result<Option<Stored>> {
@@ -301,6 +301,14 @@ impl Output for RelayOutput {
             bytes: &packet.bytes,
         };
         broken(self.control.tell(&request))
+    }
+
+    fn reset_metadata(&mut self, trace: TraceKey, version: u64) -> Result<()> {
+        let Some(stream) = self.traces.get(&trace).and_then(|trace| trace.metadata) else {
+            return Ok(());
+        };
+        let request = Request::ResetMetadata { stream, version };
+        broken(self.control.expect_ok(&request))
     }
 
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {

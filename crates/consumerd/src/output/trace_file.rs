@@ -189,6 +189,11 @@ impl Appended {
         self.appended(bytes.len() as u64, result, place)
     }
 
+    /// Removes all there is.
+    pub(crate) fn empty(&mut self) {
+        self.cut_back(self.len);
+    }
+
     /// Notes that `len` bytes were appended; if not, removes what was.
     fn appended(&mut self, len: u64, result: io::Result<()>, place: &Place) -> anyhow::Result<()> {
         if result.is_ok() {

@@ -22,6 +22,8 @@ pub(super) struct View {
     handle: Handle,
     active: bool,
     channels: Vec<ChannelView>,
+    /// Requests to record its state that it has carried out.
+    statedumps: u64,
     /// Keeps the buffers as long as the application may write into them.
     pub(super) trace: Arc<TraceBuffers>,
 }
@@ -77,6 +79,8 @@ pub(super) async fn install(
         handle,
         active: false,
         channels,
+        // It records its state when the session begins.
+        statedumps: plan.statedumps,
         trace,
     };
     fill_channels(channel, &view, plan).await?;
@@ -115,6 +119,10 @@ pub(super) async fn sync(
         }
     }
     toggle(&mut batch, view.handle, &mut view.active, true);
+    if view.statedumps != plan.statedumps {
+        batch.plain(view.handle, id::SESSION_STATEDUMP);
+        view.statedumps = plan.statedumps;
+    }
     if batch.expected().is_empty() {
         return Ok(());
     }

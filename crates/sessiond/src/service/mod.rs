@@ -10,6 +10,7 @@ mod trackers;
 
 use std::sync::Arc;
 
+use control::v1::regenerate_request::What;
 use control::v1::session_daemon_server::SessionDaemon;
 use control::v1::{self, Domain};
 use control::{ErrorCode, status};
@@ -472,8 +473,22 @@ impl SessionDaemon for Service {
         &self,
         request: Request<v1::RegenerateRequest>,
     ) -> Answer<v1::RegenerateResponse> {
-        self.session(&request, &request.get_ref().session)?;
-        Err(not_there("regeneration"))
+        let session = self.session(&request, &request.get_ref().session)?;
+        let what = request.get_ref().what();
+        let daemon = self.daemon.clone();
+        to_the_end(async move {
+            let _exclusive = session.exclusive().await?;
+            match what {
+                What::Metadata => session.regenerate_metadata().await,
+                What::Statedump => session.regenerate_statedump(&daemon.apps).await,
+                What::Unspecified => Err(Refusal::new(
+                    ErrorCode::INVALID,
+                    "say what to regenerate: metadata or state dump",
+                )),
+            }
+        })
+        .await?;
+        Ok(Response::new(v1::RegenerateResponse {}))
     }
 
     async fn rotate_session(

@@ -3,18 +3,18 @@
 //! The session daemon makes them, keeps them as long as the trace lives, and hands them to applications and to
 //! the consumer daemon. It never looks at a packet.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use consumer_api::{Predecessor, Request, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ring_buffer::{ChannelLayout, Geometry, StreamMemory};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::live_trace::{After, BufferShape, LiveTrace, NextPacket};
+use crate::session::metadata_text::MetadataText;
 use crate::session::plan::{Attributes, PlannedChannel};
 use crate::session::registry::{Registered, RegistryError, TraceRegistry};
 
@@ -38,8 +38,7 @@ pub(crate) struct TraceBuffers {
     pub identity: TraceIdentity,
     /// In the order of the plan.
     pub channels: Vec<ChannelBuffers>,
-    metadata: Mutex<MetadataText>,
-    metadata_file: SharedFd,
+    metadata: Mutex<Metadata>,
     channel_wakeup: SharedFd,
 }
 
@@ -73,9 +72,9 @@ pub(crate) struct StreamBuffers {
 }
 
 #[derive(Debug)]
-struct MetadataText {
+struct Metadata {
     registry: TraceRegistry,
-    file: std::fs::File,
+    text: MetadataText,
 }
 
 /// Why buffers could not be made.
@@ -103,20 +102,18 @@ impl TraceBuffers {
         first_stream: u64,
     ) -> Result<Self, BuffersError> {
         let mut next_stream = first_stream;
-        let file = memfd_create("lttng-metadata", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
-        let reader = file.try_clone()?;
-        let mut file = std::fs::File::from(file);
-        file.write_all(preamble.as_bytes())?;
         let channels = channels
             .iter()
             .map(|channel| ChannelBuffers::create(channel, identity.uuid, cpus, &mut next_stream))
             .collect::<Result<Vec<_>, _>>()?;
-        let registry = TraceRegistry::new(channels.len());
+        let metadata = Metadata {
+            registry: TraceRegistry::new(channels.len()),
+            text: MetadataText::new(preamble)?,
+        };
         Ok(Self {
             identity,
             channels,
-            metadata: Mutex::new(MetadataText { registry, file }),
-            metadata_file: Arc::new(reader),
+            metadata: Mutex::new(metadata),
             channel_wakeup: Arc::new(
                 std::fs::File::options()
                     .write(true)
@@ -139,8 +136,19 @@ impl TraceBuffers {
     ) -> Result<T, RegisterError> {
         let mut metadata = lock(&self.metadata);
         let Registered { id, text } = change(&mut metadata.registry)?;
-        metadata.file.write_all(text.as_bytes())?;
+        metadata.text.append(&text)?;
         Ok(id)
+    }
+
+    /// Gives the text another beginning. The request tells a consumer daemon that has the trace.
+    pub(crate) fn replace_preamble(&self, preamble: &str) -> io::Result<(Request, Vec<SharedFd>)> {
+        let mut metadata = lock(&self.metadata);
+        metadata.text.replace_preamble(preamble)?;
+        let request = Request::ReplaceMetadata {
+            trace: self.identity.key,
+            version: metadata.text.version(),
+        };
+        Ok((request, vec![metadata.text.reader()]))
     }
 
     /// Reads from the registry.
@@ -173,7 +181,8 @@ impl LiveTrace for TraceBuffers {
             uuid: self.identity.uuid,
             ends_with_writers: self.identity.ends_with_writers,
         };
-        let mut requests = vec![(Request::AddTrace(setup), vec![self.metadata_file.clone()])];
+        let metadata = lock(&self.metadata).text.reader();
+        let mut requests = vec![(Request::AddTrace(setup), vec![metadata])];
         for channel in &self.channels {
             for (cpu, stream) in channel.streams.iter().enumerate() {
                 let setup = channel.stream_setup(trace, stream.key, cpu as u32, after(stream.key));

@@ -265,6 +265,35 @@ impl Session {
         }
     }
 
+    /// Lets the consumer daemon deliver something again, and waits until it has. Without one nothing is to
+    /// be done: the next one delivers all anyway.
+    pub(super) async fn deliver_again(
+        &self,
+        requests: Vec<(Request, Vec<SharedFd>)>,
+    ) -> Result<(), Refusal> {
+        let mut answers = Vec::new();
+        {
+            let delivery = self.delivery.lock().await;
+            let Some(consumer) = &delivery.consumer else {
+                return Ok(());
+            };
+            for (request, fds) in requests {
+                answers.extend(consumer.post(request, fds).await);
+            }
+        }
+        let failed =
+            |error: ConsumerError| Refusal::new(ErrorCode::UST_CONSUMER_FAILED, error.to_string());
+        for answer in answers {
+            // If it is gone, or its output is slow, it will be done.
+            if let Ok(Ok(Err(error @ ConsumerError::Refused(_)))) =
+                timeout(LEAVE_PATIENCE, answer).await
+            {
+                return Err(failed(error));
+            }
+        }
+        Ok(())
+    }
+
     /// The writers of the trace are gone.
     pub(super) async fn end_trace(&self, trace: TraceKey) {
         let mut delivery = self.delivery.lock().await;

@@ -8,8 +8,10 @@ mod delivery;
 mod directory;
 pub(crate) mod kernel;
 mod live_trace;
+mod metadata_text;
 mod output;
 pub(crate) mod plan;
+mod regenerate;
 mod registry;
 mod rotation;
 mod schedule;
@@ -52,7 +54,7 @@ use kernel::{KernelDomain, KernelSide};
 use plan::{Plan, Refusal};
 use schedule::Schedules;
 use snapshot::Snapshots;
-use traces::Numbers;
+use traces::{Numbers, SharedTrace};
 
 /// How long a place may take what is left of a session when nobody waits for it.
 const UNWATCHED_PATIENCE: Duration = Duration::from_secs(10);
@@ -93,7 +95,7 @@ pub(crate) struct Session {
     report: Mutex<OutputReport>,
     numbers: Mutex<Numbers>,
     /// Buffers shared by all applications of a user. The lock is held while they are made.
-    shared_traces: tokio::sync::Mutex<BTreeMap<u32, Arc<TraceBuffers>>>,
+    shared_traces: tokio::sync::Mutex<BTreeMap<u32, SharedTrace>>,
     /// The lock is held while something is changed in tracefs.
     kernel: tokio::sync::Mutex<KernelSide>,
     kernel_domain: Arc<KernelDomain>,

@@ -145,6 +145,8 @@ pub(crate) struct Plan {
     pub kernel: Arc<KernelPlan>,
     /// Which applications are recorded.
     pub trackers: Trackers,
+    /// How many times the applications were asked to record their state again.
+    pub statedumps: u64,
     next_rule: u64,
 }
 
@@ -202,6 +204,37 @@ impl Plan {
             active: false,
             ..self.clone()
         })
+    }
+
+    /// Lets the applications record their state again.
+    pub(crate) fn regenerate_statedump(&self) -> Change {
+        self.require_active()?;
+        Ok(Self {
+            statedumps: self.statedumps + 1,
+            ..self.clone()
+        })
+    }
+
+    /// Whether the metadata can be written again.
+    pub(crate) fn check_regenerate_metadata(&self) -> Result<(), Refusal> {
+        self.require_active()?;
+        if self.buffer_type == Some(BufferType::PerPid) {
+            return Err(Refusal::new(
+                ErrorCode::PER_PID_SESSION,
+                "metadata are not regenerated in sessions with buffers per process",
+            ));
+        }
+        Ok(())
+    }
+
+    fn require_active(&self) -> Result<(), Refusal> {
+        if self.active {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ErrorCode::SESSION_NOT_STARTED,
+            "the session is not active; start it first",
+        ))
     }
 
     /// Ends the session.
@@ -487,6 +520,30 @@ mod tests {
         );
         assert!(plan.add_context("c", "vtid", Context::Plain(0)).is_err());
         assert!(plan.enable_rule("c", rule("late")).is_ok());
+    }
+
+    #[test]
+    fn only_an_active_session_regenerates() {
+        let plan = with_channel("c");
+        assert_eq!(
+            code(plan.regenerate_statedump()),
+            ErrorCode::SESSION_NOT_STARTED
+        );
+        assert_eq!(
+            code(plan.check_regenerate_metadata()),
+            ErrorCode::SESSION_NOT_STARTED
+        );
+        let active = plan.start().unwrap();
+        assert_eq!(active.regenerate_statedump().unwrap().statedumps, 1);
+        assert_eq!(active.check_regenerate_metadata(), Ok(()));
+        let per_pid = Plan::default()
+            .enable_channel("c", BufferType::PerPid, ATTRIBUTES)
+            .and_then(|plan| plan.start())
+            .unwrap();
+        assert_eq!(
+            code(per_pid.check_regenerate_metadata()),
+            ErrorCode::PER_PID_SESSION
+        );
     }
 
     #[test]

@@ -24,6 +24,15 @@ pub(super) struct Numbers {
     used_paths: HashSet<String>,
 }
 
+/// The trace of all applications of a user.
+#[derive(Debug)]
+pub(super) struct SharedTrace {
+    /// What its metadata begin with.
+    pub(super) class: TraceClass,
+    /// Its buffers.
+    pub(super) buffers: Arc<TraceBuffers>,
+}
+
 struct TraceNumbers {
     trace: TraceKey,
     /// As many as the trace has streams follow.
@@ -78,13 +87,17 @@ impl Session {
             BufferType::PerUid => {
                 let mut shared = self.shared_traces.lock().await;
                 if let Some(trace) = shared.get(&app.uid) {
-                    return Ok(trace.clone());
+                    return Ok(trace.buffers.clone());
                 }
-                let trace = self.make_buffers(app, version, plan).await?;
-                shared.insert(app.uid, trace.clone());
-                Ok(trace)
+                let (class, buffers) = self.make_buffers(app, version, plan).await?;
+                let trace = SharedTrace {
+                    class,
+                    buffers: buffers.clone(),
+                };
+                shared.insert(app.uid, trace);
+                Ok(buffers)
             }
-            BufferType::PerPid => self.make_buffers(app, version, plan).await,
+            BufferType::PerPid => Ok(self.make_buffers(app, version, plan).await?.1),
         }
     }
 
@@ -100,10 +113,11 @@ impl Session {
         app: &AppIdentity,
         version: TracerVersion,
         plan: &Plan,
-    ) -> Result<Arc<TraceBuffers>, BuffersError> {
+    ) -> Result<(TraceClass, Arc<TraceBuffers>), BuffersError> {
         let per_pid = plan.buffer_type == Some(BufferType::PerPid);
         let uuid = random_uuid()?;
-        let preamble = ctf::tsdl::preamble(&self.trace_class(app, version, uuid, per_pid));
+        let class = self.trace_class(app, version, uuid, per_pid);
+        let preamble = ctf::tsdl::preamble(&class);
         let numbers = lock(&self.numbers).take(trace_path(app, per_pid), plan, self.host.cpus);
         let identity = TraceIdentity {
             key: numbers.trace,
@@ -124,7 +138,7 @@ impl Session {
         })?;
         let trace = Arc::new(trace);
         self.deliver_trace(trace.clone()).await;
-        Ok(trace)
+        Ok((class, trace))
     }
 
     fn trace_class(
