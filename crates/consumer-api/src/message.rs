@@ -53,7 +53,9 @@ pub enum Request {
     },
     /// Begins a trace. Descriptors: the metadata text, a memfd to which the session daemon appends;
     /// read it with positioned reads, its size tells how much there is. Text that was there when a
-    /// packet left the ring buffer goes out before that packet.
+    /// packet left the ring buffer goes out before that packet. Then the tally, shared memory in which what
+    /// is delivered is counted: slot 0 for the metadata, then one for each stream in the order in which they
+    /// are added. It says where a reader before stopped, and what it had counted.
     AddTrace(TraceSetup),
     /// Adds a ring buffer to a trace and starts to drain it. Descriptors: its shared memory, then
     /// the read end of its wakeup pipe; of a buffer of the kernel ([`StreamSetup::kernel`]): its

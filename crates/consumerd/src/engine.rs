@@ -167,9 +167,9 @@ impl Engine {
                 active,
             } => session.snapshot(packets_per_stream, active)?,
             Request::WatchSize { bytes } => session.watch_size(bytes),
-            Request::AddTrace(setup) => match (fds.pop(), fds.pop()) {
-                (Some(text), None) => session.add_trace(setup, text)?,
-                _ => return Err(refused("a trace comes with 1 descriptor")),
+            Request::AddTrace(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
+                (Some(tally), Some(text), None) => session.add_trace(setup, text, &tally)?,
+                _ => return Err(refused("a trace comes with 2 descriptors")),
             },
             Request::AddStream(setup) => {
                 session.add_stream(poller, &setup, fds)?;

@@ -180,9 +180,10 @@ impl Source for KernelSource {
 
     fn woken(&mut self) {}
 
-    fn resume_after(&mut self, last: Predecessor) {
+    fn resume_after(&mut self, last: Predecessor) -> bool {
         let next = last.last_packet.map_or(0, |number| number + 1);
         self.transcoder.resume(next, last.discarded_events);
+        true
     }
 
     fn take(&mut self, _: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError> {
@@ -345,10 +346,6 @@ impl Packet for KernelPacket<'_> {
 
     fn padded_len(&self) -> u64 {
         self.bytes.len() as u64
-    }
-
-    fn lost_before(&self) -> u64 {
-        0
     }
 
     fn events(&self) -> Option<u64> {

@@ -18,6 +18,7 @@ mod metadata;
 mod output;
 mod packet;
 mod poller;
+mod record;
 mod session;
 mod source;
 mod stream;

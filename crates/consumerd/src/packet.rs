@@ -17,9 +17,6 @@ pub(crate) trait Packet: Debug {
     /// Bytes that the packet occupies in a trace file.
     fn padded_len(&self) -> u64;
 
-    /// Packets between the one before and this that nobody will ever see.
-    fn lost_before(&self) -> u64;
-
     /// Number of events, if the source knows it without decoding the packet.
     fn events(&self) -> Option<u64>;
 
@@ -46,10 +43,6 @@ impl Packet for PacketLease<'_> {
 
     fn padded_len(&self) -> u64 {
         PacketLease::padded_len(self)
-    }
-
-    fn lost_before(&self) -> u64 {
-        PacketLease::lost_before(self)
     }
 
     fn events(&self) -> Option<u64> {

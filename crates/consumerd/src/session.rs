@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup, channel_label};
-use ring_buffer::FlushMode;
+use ring_buffer::{FlushMode, Tally};
 
 use crate::counters::Totals;
 use crate::metadata::MetadataSource;
@@ -106,19 +106,24 @@ impl Session {
         &mut self,
         setup: TraceSetup,
         text: OwnedFd,
+        tally: &OwnedFd,
     ) -> Result<(), OutputError> {
         if self.traces.contains_key(&setup.trace) {
             return Err(refused(anyhow!("trace {} exists", setup.trace.0)));
         }
-        let stored = self.output.add_trace(&setup)?;
+        let tally = Tally::map(tally).context("cannot map the tally");
+        let tally = Arc::new(tally.map_err(refused)?);
+        let mut stored = self.output.add_trace(&setup)?;
         let mut metadata = MetadataSource::new(text, setup.uuid, stored.len() as u64);
         let begin = metadata.earlier_text();
         if begin.context("cannot read the metadata").map_err(refused)? != stored {
             // The predecessor died before it knew that the text was written anew.
             self.output.reset_metadata(setup.trace, 0)?;
             metadata.rewind();
+            stored.clear();
         }
-        let trace = Trace::new(setup, metadata, self.options.count_events);
+        let mut trace = Trace::new(setup, metadata, tally, self.options.count_events);
+        trace.count_stored(&stored);
         self.traces.insert(trace.setup.trace, trace);
         Ok(())
     }
@@ -140,8 +145,9 @@ impl Session {
             .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
         let label = channel_label(&setup.channel_name, setup.kernel.is_some());
         let totals = self.totals.channel(&label);
+        let record = trace.next_record().map_err(refused)?;
         let source = source::open(setup, trace.setup.uuid, fds, &mut trace.formats);
-        let mut stream = Stream::new(setup, source.map_err(refused)?, totals);
+        let mut stream = Stream::new(setup, source.map_err(refused)?, totals, record);
         stream.go_on(self.output.add_stream(setup)?);
         if self.options.snapshot {
             trace.streams.push(setup.stream);

@@ -56,8 +56,11 @@ pub(crate) trait Source: Debug {
     /// The wakeup was seen.
     fn woken(&mut self);
 
-    /// Goes on after what somebody else has delivered, if the packets are numbered here.
-    fn resume_after(&mut self, _last: Predecessor) {}
+    /// Goes on after what somebody else has delivered, if the packets are numbered here; tells whether they
+    /// are, and so do not come again once they were read.
+    fn resume_after(&mut self, _last: Predecessor) -> bool {
+        false
+    }
 
     /// Lets `deliver` have the next packet, which is gone from the buffer when that succeeded.
     fn take(&mut self, writers: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError>;

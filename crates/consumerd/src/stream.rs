@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use consumer_api::{Counters, Predecessor, StreamKey, StreamSetup, TraceKey};
-use ring_buffer::FlushMode;
+use ring_buffer::{Delivered, FlushMode};
 
 use crate::counters::{ChannelTotals, Totals};
 use crate::output::{Output, OutputError, Stored};
 use crate::packet::Packet;
 use crate::poller::Token;
+use crate::record::Record;
 use crate::source::{Progress, Source, TakeError, Writers};
 use crate::trace::Trace;
 
@@ -30,10 +31,10 @@ pub(crate) struct Stream {
     pub(crate) ended: bool,
     broken: bool,
     totals: Arc<ChannelTotals>,
-    /// Number of the last packet that is where it belongs.
-    last_number: Option<u64>,
-    /// Discarded events that were counted.
-    discarded: u64,
+    record: Record,
+    /// Number of the last packet that the place has from a predecessor, which may have died before it
+    /// counted it.
+    stored: Option<u64>,
     /// The current chunk has packets of it.
     in_chunk: bool,
 }
@@ -44,6 +45,7 @@ impl Stream {
         setup: &StreamSetup,
         source: Box<dyn Source>,
         totals: Arc<ChannelTotals>,
+        record: Record,
     ) -> Self {
         Self {
             key: setup.stream,
@@ -56,29 +58,33 @@ impl Stream {
             ended: false,
             broken: false,
             totals,
-            last_number: setup.resume.and_then(|predecessor| predecessor.last_packet),
-            discarded: setup.resume.unwrap_or_default().discarded_events,
+            record,
+            stored: setup.resume.and_then(|predecessor| predecessor.last_packet),
             in_chunk: false,
         }
     }
 
-    /// Goes on after what the output has of this stream. If the predecessor died before it could tell, the
-    /// discarded events that it counted are counted again from where the last count was told.
+    /// Goes on after what the output has of this stream already.
     pub(crate) fn go_on(&mut self, stored: Option<Stored>) {
+        if let Some(stored) = stored {
+            self.stored = self.stored.max(Some(stored.packet_seq_num));
+        }
         let mut last = self.last();
         if let Some(stored) = stored {
-            self.last_number = self.last_number.max(Some(stored.packet_seq_num));
-            last.last_packet = self.last_number;
             last.discarded_events = last.discarded_events.max(stored.events_discarded);
         }
-        self.source.resume_after(last);
+        if self.source.resume_after(last) {
+            // Nobody will see the packet again that a predecessor did not live to count.
+            self.record.skip_to(last);
+        }
     }
 
     /// Where a successor goes on.
     pub(crate) fn last(&self) -> Predecessor {
+        let delivered = self.record.delivered();
         Predecessor {
-            last_packet: self.last_number,
-            discarded_events: self.discarded,
+            last_packet: delivered.last_packet().max(self.stored),
+            discarded_events: delivered.discarded_seen,
         }
     }
 
@@ -118,7 +124,11 @@ impl Stream {
     ) -> Result<(), OutputError> {
         let key = self.key;
         self.source.peek(most, &mut |packet| {
-            trace.count(&count(packet, None, 0));
+            trace.count(&Counters {
+                packets: 1,
+                bytes: packet.padded_len(),
+                ..Counters::default()
+            });
             output.packet(key, packet)
         })
     }
@@ -140,31 +150,33 @@ impl Stream {
         if self.broken {
             return Ok(Progress::Nothing);
         }
-        let (key, last_number, discarded) = (self.key, self.last_number, self.discarded);
-        let mut delivered = None;
+        let (key, stored, record) = (self.key, self.stored, &mut self.record);
+        let (channel, in_chunk) = (&self.totals, &mut self.in_chunk);
         let taken = self.source.take(writers, &mut |packet| {
             let number = packet.header().packet_seq_num.get();
-            if last_number.is_some_and(|last| number <= last) {
-                // The predecessor delivered it, and died before it could say so.
+            let before = record.delivered();
+            if number < before.next_packet {
+                // The predecessor delivered it, and died before it could release it.
                 return Ok(());
             }
             trace.deliver_metadata(output, totals)?;
-            output.packet(key, packet)?;
+            // Otherwise the predecessor died before it could count it.
+            let is_new = stored.is_none_or(|stored| number > stored);
+            if is_new {
+                record.sending(number);
+                output.packet(key, packet)?;
+            }
             let counters = Counters {
                 events: trace.events_in(packet),
-                ..count(packet, last_number, discarded)
+                ..count(packet, &before)
             };
+            // Before the packet is released: a successor finds it counted, or finds it.
+            record.count(after(packet, &before, &counters, is_new));
             trace.count(&counters);
-            delivered = Some((number, packet.header().events_discarded.get(), counters));
+            channel.add(&counters);
+            *in_chunk = true;
             Ok(())
         });
-        if let Some((number, now_discarded, counters)) = delivered {
-            // The tracer's count may step back when a writer was preempted while it closed a packet.
-            self.discarded = discarded.max(now_discarded);
-            self.last_number = Some(number);
-            self.in_chunk = true;
-            self.totals.add(&counters);
-        }
         match taken {
             Ok(progress) => Ok(progress),
             Err(TakeError::Output(error)) => Err(error),
@@ -182,17 +194,29 @@ impl Stream {
     }
 }
 
-fn count(packet: &dyn Packet, last_number: Option<u64>, discarded: u64) -> Counters {
+fn count(packet: &dyn Packet, before: &Delivered) -> Counters {
     let number = packet.header().packet_seq_num.get();
-    let now_discarded = packet.header().events_discarded.get();
+    let discarded = packet.header().events_discarded.get();
     Counters {
         events: 0,
         packets: 1,
         bytes: packet.padded_len(),
-        discarded_events: now_discarded.saturating_sub(discarded),
-        lost_packets: match last_number {
-            Some(last) => number.saturating_sub(last.saturating_add(1)),
-            None => packet.lost_before(),
-        },
+        discarded_events: discarded.saturating_sub(before.discarded_seen),
+        lost_packets: number.saturating_sub(before.next_packet),
+    }
+}
+
+fn after(packet: &dyn Packet, before: &Delivered, more: &Counters, is_new: bool) -> Delivered {
+    let header = packet.header();
+    Delivered {
+        packets: before.packets + more.packets,
+        bytes: before.bytes + more.bytes,
+        events: before.events + more.events,
+        discarded_events: before.discarded_events + more.discarded_events,
+        lost_packets: before.lost_packets + more.lost_packets,
+        next_packet: header.packet_seq_num.get().wrapping_add(1),
+        // The tracer's count may step back when a writer was preempted while it closed a packet.
+        discarded_seen: before.discarded_seen.max(header.events_discarded.get()),
+        packets_here: before.packets_here + u64::from(is_new),
     }
 }

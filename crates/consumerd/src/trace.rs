@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use anyhow::bail;
 use consumer_api::{Counters, StreamKey, TraceSetup};
+use ctf::metadata_packet::MetadataPacket;
+use ring_buffer::Tally;
 
 use crate::counters::{Totals, add};
 use crate::event_count::EventCounter;
@@ -11,12 +15,17 @@ use crate::kernel_formats::ChannelFormats;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::packet::Packet;
+use crate::record::Record;
+
+/// Counts bytes; what went to the present place are bytes of text.
+const METADATA_SLOT: usize = 0;
 
 /// A trace and what it needs.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) setup: TraceSetup,
     metadata: MetadataSource,
+    tally: Arc<Tally>,
     pub(crate) streams: Vec<StreamKey>,
     /// Of the kernel's channels.
     pub(crate) formats: ChannelFormats,
@@ -33,7 +42,12 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(setup: TraceSetup, metadata: MetadataSource, count_events: bool) -> Self {
+    pub(crate) fn new(
+        setup: TraceSetup,
+        metadata: MetadataSource,
+        tally: Arc<Tally>,
+        count_events: bool,
+    ) -> Self {
         let earlier = metadata.earlier_text().unwrap_or_default();
         let events = count_events.then(|| {
             let mut events = EventCounter::default();
@@ -43,6 +57,7 @@ impl Trace {
         Self {
             setup,
             metadata,
+            tally,
             streams: Vec::new(),
             formats: ChannelFormats::default(),
             published: false,
@@ -58,6 +73,7 @@ impl Trace {
     pub(crate) fn enter_chunk(&mut self) {
         self.metadata.rewind();
         self.text = 0;
+        self.count_stored(&[]);
     }
 
     /// Delivers the metadata text that came since the last time.
@@ -83,9 +99,7 @@ impl Trace {
         }
         for packet in self.metadata.packets(&text) {
             output.metadata(self.setup.trace, &packet)?;
-            let bytes = (packet.bytes.len() + packet.padding) as u64;
-            totals.add_metadata(bytes);
-            self.counters.bytes += bytes;
+            totals.add_metadata(self.count_metadata(&packet));
         }
         Ok(())
     }
@@ -95,11 +109,44 @@ impl Trace {
         self.described.contains(&channel_id.into())
     }
 
+    /// Notes the metadata text that the place has already. A predecessor may have died before it counted the
+    /// last of it.
+    pub(crate) fn count_stored(&mut self, stored: &[u8]) {
+        let mut delivered = self.tally.read(METADATA_SLOT);
+        let counted = delivered.packets_here.min(stored.len() as u64);
+        delivered.packets_here = counted;
+        self.tally.record(METADATA_SLOT, &delivered);
+        for packet in self.metadata.packets(&stored[counted as usize..]) {
+            self.count_metadata(&packet);
+        }
+    }
+
+    /// Bytes of the packet, which is delivered.
+    fn count_metadata(&mut self, packet: &MetadataPacket) -> u64 {
+        let bytes = (packet.bytes.len() + packet.padding) as u64;
+        let mut delivered = self.tally.read(METADATA_SLOT);
+        delivered.bytes += bytes;
+        delivered.packets_here += packet.text_len() as u64;
+        self.tally.record(METADATA_SLOT, &delivered);
+        self.counters.bytes += bytes;
+        bytes
+    }
+
+    /// Where the stream that is added next is counted.
+    pub(crate) fn next_record(&self) -> anyhow::Result<Record> {
+        let slot = METADATA_SLOT + 1 + self.streams.len();
+        if slot >= self.tally.slots() {
+            bail!("the tally has no slot {slot}");
+        }
+        Ok(Record::begin(self.tally.clone(), slot))
+    }
+
     /// All of this text is still to be delivered, instead of what was.
     pub(crate) fn replace_metadata(&mut self, text: OwnedFd) {
         self.metadata = MetadataSource::new(text, self.setup.uuid, 0);
         self.known_text = 0;
         self.text = 0;
+        self.count_stored(&[]);
         if let Some(events) = &mut self.events {
             *events = EventCounter::default();
         }

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -538,7 +539,8 @@ fn requests_that_make_no_sense_change_nothing() {
                 ends_with_writers: false,
             };
             let memfd = rustix::fs::memfd_create("m", rustix::fs::MemfdFlags::CLOEXEC)?;
-            let fds = [std::os::fd::AsFd::as_fd(&memfd)];
+            let (_, tally) = ring_buffer::Tally::create(3)?;
+            let fds = [memfd.as_fd(), tally.as_fd()];
             let error = consumer
                 .try_ask(Request::AddTrace(setup), &fds)
                 .unwrap_err();

@@ -53,6 +53,14 @@ pub struct MetadataPacket {
     pub padding: usize,
 }
 
+impl MetadataPacket {
+    /// Bytes of text in it.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        self.bytes.len() - HEADER_LEN
+    }
+}
+
 /// Cuts metadata text into packets.
 ///
 /// ```

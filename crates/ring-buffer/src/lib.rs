@@ -23,6 +23,7 @@ mod stream_memory;
 mod sync;
 mod system;
 mod takeover;
+mod tally;
 #[expect(
     unsafe_code,
     reason = "hands shared ranges to the kernel, without a slice"
@@ -43,7 +44,8 @@ pub use lease::{PacketLease, Padding};
 pub use read_error::{AttachError, PacketFault, ReadError};
 pub use reader::{Next, Positions, Reader};
 pub use ring::LossCounters;
-pub use stream_memory::{CreateError, StreamMemory, consumed_position, release_writers};
+pub use stream_memory::{CreateError, StreamMemory, loss_counters, release_writers};
 pub use system::{monotonic_now, possible_cpus};
+pub use tally::{Delivered, Tally};
 pub use wait_word::{WAIT_MEMORY_BYTES, WaitWord};
 pub use writer::{Lost, Reservation, Writer};

@@ -14,6 +14,7 @@ use crate::layout::{
     BackendPages, CRASH_MAGIC, CommitHot, CrashAbi, PACKET_HEADER_BYTES, PACKET_MAGIC,
     PacketHeader, ShmRef, StreamHead,
 };
+use crate::ring::LossCounters;
 
 /// Why the memory of a stream could not be created.
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +31,20 @@ pub enum CreateError {
     },
 }
 
-/// The reading position in the memory of a stream, in bytes since its beginning, always at the start of a
-/// packet: divided by the sub-buffer size it is the number of the next packet to read. For those who do
-/// not map the memory.
-pub fn consumed_position(memory: impl AsFd) -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    let at = std::mem::offset_of!(StreamHead, consumed) as u64;
-    match rustix::io::pread(memory, &mut bytes, at)? {
-        8 => Ok(u64::from_ne_bytes(bytes)),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+/// Events that the writers of a stream have dropped so far. For an owner that does not map the memory.
+pub fn loss_counters(memory: impl AsFd) -> io::Result<LossCounters> {
+    let counter = |at: usize| {
+        let mut bytes = [0; 8];
+        match rustix::io::pread(&memory, &mut bytes, at as u64)? {
+            8 => Ok(u64::from_ne_bytes(bytes)),
+            _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        }
+    };
+    Ok(LossCounters {
+        full: counter(std::mem::offset_of!(StreamHead, records_lost_full))?,
+        wrap: counter(std::mem::offset_of!(StreamHead, records_lost_wrap))?,
+        big: counter(std::mem::offset_of!(StreamHead, records_lost_big))?,
+    })
 }
 
 /// Lets writers go that wait for space in a buffer that nobody reads any more: they drop their events from

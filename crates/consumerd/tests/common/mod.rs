@@ -16,7 +16,7 @@ use consumer_api::{
 use relay::client::Client;
 use relay::{CreateSession, MAJOR, Minor, Reply, ReturnCode, SessionKey, TraceFormat};
 use ring_buffer::{
-    BufferMode, ChannelLayout, Geometry, Lost, StreamMemory, Wakeup, Writer, monotonic_now,
+    BufferMode, ChannelLayout, Geometry, Lost, StreamMemory, Tally, Wakeup, Writer, monotonic_now,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -256,6 +256,8 @@ pub(crate) struct Traced {
     pub(crate) key: TraceKey,
     pub(crate) path: String,
     metadata: File,
+    /// Survives consumer daemons, as the streams do.
+    tally: OwnedFd,
     pub(crate) ends_with_writers: bool,
     pub(crate) streams: Vec<TracedStream>,
 }
@@ -300,6 +302,7 @@ impl Traced {
             key: TraceKey(key),
             path: path.into(),
             metadata: File::from(metadata),
+            tally: Tally::create(1 + shape.cpus as usize).unwrap().1,
             ends_with_writers: false,
             streams: Vec::new(),
         };
@@ -319,7 +322,8 @@ impl Traced {
             uuid: UUID,
             ends_with_writers: self.ends_with_writers,
         };
-        consumer.ask(Request::AddTrace(setup), &[self.metadata.as_fd()]);
+        let fds = [self.metadata.as_fd(), self.tally.as_fd()];
+        consumer.ask(Request::AddTrace(setup), &fds);
         for stream in &self.streams {
             let fds = [stream.memory.fd(), stream.pipe.as_fd()];
             consumer.ask(Request::AddStream(stream.setup.clone()), &fds);

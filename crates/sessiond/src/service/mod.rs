@@ -224,7 +224,7 @@ impl SessionDaemon for Service {
         request: Request<v1::GetSessionRequest>,
     ) -> Answer<v1::GetSessionResponse> {
         let session = self.session(&request, &request.get_ref().name)?;
-        let counters = session.counters().await;
+        let counters = session.counters();
         Ok(Response::new(answers::session_details(&session, &counters)))
     }
 
@@ -255,7 +255,7 @@ impl SessionDaemon for Service {
         })
         .await?;
         let counters = if wait {
-            Some(answers::counters(&session.known_counters().await.total))
+            Some(answers::counters(&session.counters().total))
         } else {
             None
         };
@@ -275,7 +275,7 @@ impl SessionDaemon for Service {
         let (daemon, ending) = (self.daemon.clone(), session.clone());
         let work = async move { daemon.destroy_session(&ending, wait).await };
         let rotation = to_the_end(work).await?;
-        let counters = Some(answers::counters(&session.known_counters().await.total));
+        let counters = Some(answers::counters(&session.counters().total));
         let output_state = Some(answers::output_state(&session));
         Ok(Response::new(v1::DestroySessionResponse {
             counters,

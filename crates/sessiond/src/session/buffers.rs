@@ -3,6 +3,7 @@
 //! The session daemon makes them, keeps them as long as the trace lives, and hands them to applications and to
 //! the consumer daemon. It never looks at a packet.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::app::SharedFd;
 use crate::lock::lock;
-use crate::session::live_trace::{After, BufferShape, LiveTrace, NextPacket};
+use crate::session::live_trace::{After, BufferShape, LiveTrace};
 use crate::session::metadata_text::MetadataText;
 use crate::session::plan::{Attributes, PlannedChannel};
 use crate::session::registry::{Registered, RegistryError, TraceRegistry};
@@ -144,11 +145,7 @@ impl TraceBuffers {
     pub(crate) fn replace_preamble(&self, preamble: &str) -> io::Result<(Request, Vec<SharedFd>)> {
         let mut metadata = lock(&self.metadata);
         metadata.text.replace_preamble(preamble)?;
-        let request = Request::ReplaceMetadata {
-            trace: self.identity.key,
-            version: metadata.text.version(),
-        };
-        Ok((request, vec![metadata.text.reader()]))
+        Ok(metadata.text.replacement(self.identity.key))
     }
 
     /// Reads from the registry.
@@ -194,19 +191,13 @@ impl LiveTrace for TraceBuffers {
         requests
     }
 
-    fn next_packets(&self) -> Vec<NextPacket> {
-        let mut next = Vec::new();
-        for channel in &self.channels {
-            for stream in &channel.streams {
-                let position = ring_buffer::consumed_position(&stream.memory).unwrap_or(0);
-                next.push(NextPacket {
-                    stream: stream.key,
-                    number: position / channel.attributes.subbuf_size,
-                    overwrite: channel.attributes.overwrite,
-                });
-            }
-        }
-        next
+    fn discarded_events(&self) -> HashMap<StreamKey, u64> {
+        let streams = self.channels.iter().flat_map(|channel| &channel.streams);
+        let discarded = streams.map(|stream| {
+            let dropped = ring_buffer::loss_counters(&stream.memory);
+            (stream.key, dropped.unwrap_or_default().total())
+        });
+        discarded.collect()
     }
 
     fn shapes(&self) -> Vec<BufferShape> {

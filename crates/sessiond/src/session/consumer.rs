@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use consumer_api::{
-    Answer, Envelope, Notice, Predecessor, Request, RequestId, StreamKey, TraceKey, TransportError,
+    Answer, Envelope, Notice, Request, RequestId, StreamKey, TraceKey, TransportError,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -110,8 +110,6 @@ pub(super) type OnNews = Box<dyn Fn(News) + Send + Sync>;
 struct Shared {
     /// `None` once the consumer is gone: nobody would answer.
     waiting: Mutex<Option<Waiting>>,
-    /// Where it stopped.
-    stops: Mutex<HashMap<StreamKey, Predecessor>>,
     /// Numbers that the relay daemon gave to the streams.
     relay_streams: Mutex<HashMap<StreamKey, u64>>,
 }
@@ -138,7 +136,6 @@ impl Consumer {
         let (state_sender, state) = watch::channel(ConsumerState::Running);
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Some(HashMap::new())),
-            stops: Mutex::default(),
             relay_streams: Mutex::default(),
         });
         let link = Link {
@@ -195,11 +192,6 @@ impl Consumer {
     /// For waiting until it becomes something else.
     pub(super) fn watch(&self) -> watch::Receiver<ConsumerState> {
         self.state.clone()
-    }
-
-    /// Where it stopped, by stream, as far as it has told.
-    pub(super) fn stops(&self) -> HashMap<StreamKey, Predecessor> {
-        lock(&self.shared.stops).clone()
     }
 
     /// Numbers that the relay daemon gave to its streams.
@@ -320,9 +312,8 @@ impl Link {
             Notice::RelayStream { stream, handle } => {
                 lock(&self.shared.relay_streams).insert(stream, handle);
             }
-            Notice::StreamClosed { stream, last } => {
-                lock(&self.shared.stops).insert(stream, last);
-            }
+            // The tally tells where it stopped.
+            Notice::StreamClosed { .. } => {}
             Notice::OutputFailed(failure) => {
                 warn!("the output of a session failed: {}", failure.reason);
                 self.state

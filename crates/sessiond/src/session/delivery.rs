@@ -5,16 +5,16 @@
 //! killed, a relay daemon goes away - the answer is the same: another consumer daemon gets all live buffers
 //! and goes on where the last one stopped.
 
-mod counters;
 mod doubts;
 mod lost;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consumer_api::{Answer, Predecessor, Request, SessionSetup, StreamKey, TraceKey};
+use consumer_api::{Answer, Request, SessionSetup, TraceKey};
 use control::ErrorCode;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -25,6 +25,7 @@ use crate::lock::lock;
 use crate::session::Session;
 use crate::session::chunks::Chunks;
 use crate::session::consumer::{Consumer, ConsumerError, ConsumerState, News, OnNews};
+use crate::session::ledger::Ledger;
 use crate::session::live_trace::LiveTrace;
 use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
 use crate::session::plan::Refusal;
@@ -56,18 +57,10 @@ pub(super) struct Delivery {
     generation: u64,
     /// There were applications: something may have to be delivered or counted.
     has_traced: bool,
-    /// Buffers that somebody writes or whose packets are not all delivered, by their trace.
-    live: BTreeMap<TraceKey, Arc<dyn LiveTrace>>,
+    /// The traces, and what was delivered of them.
+    ledger: Arc<Ledger>,
     /// Those among them that wait for a chunk.
     deferred: Vec<TraceKey>,
-    /// Where former consumer daemons stopped, as far as they could tell.
-    predecessors: HashMap<StreamKey, Predecessor>,
-    /// Totals of consumer daemons that have ended in order.
-    ended: SessionCounters,
-    /// Totals of the present one when it was last asked.
-    latest: SessionCounters,
-    /// The first packet that each stream had for the present place.
-    first_packets: HashMap<StreamKey, u64>,
     /// A consumer daemon was killed: some of its packets may have arrived or not.
     unsettled: Option<Unsettled>,
     last_created_unix_s: Option<u64>,
@@ -89,7 +82,7 @@ enum Problem {
 pub(super) type Posted = oneshot::Receiver<Result<Answer, ConsumerError>>;
 
 impl Delivery {
-    pub(super) fn new(setting: OutputSetting, relay_loss: RelayLoss) -> Self {
+    pub(super) fn new(setting: OutputSetting, relay_loss: RelayLoss, ledger: Arc<Ledger>) -> Self {
         Self {
             network: NetworkAttributes::default().implied_by(&setting),
             setting,
@@ -102,12 +95,8 @@ impl Delivery {
             spare: None,
             generation: 0,
             has_traced: false,
-            live: BTreeMap::new(),
+            ledger,
             deferred: Vec::new(),
-            predecessors: HashMap::new(),
-            ended: SessionCounters::default(),
-            latest: SessionCounters::default(),
-            first_packets: HashMap::new(),
             unsettled: None,
             last_created_unix_s: None,
             used_directories: HashSet::new(),
@@ -136,14 +125,15 @@ impl Delivery {
 
     /// Buffers of the session, in the order of their creation.
     pub(super) fn live_traces(&self) -> Vec<Arc<dyn LiveTrace>> {
-        self.live.values().cloned().collect()
+        let live = self.ledger.live().into_iter();
+        live.map(|tallied| tallied.trace.clone()).collect()
     }
 
     /// Gives the consumer daemon the traces that had to wait for a chunk.
     pub(super) async fn post_deferred(&mut self) {
         for key in std::mem::take(&mut self.deferred) {
-            if let Some(trace) = self.live.get(&key).cloned() {
-                self.post(trace.handover(&|_| None)).await;
+            if let Some(trace) = self.ledger.get(key) {
+                self.post(trace.first_handover()).await;
             }
         }
     }
@@ -250,19 +240,15 @@ impl Session {
     }
 
     /// Gives a new trace to the consumer daemon.
-    pub(super) async fn deliver_trace(&self, trace: Arc<dyn LiveTrace>) {
+    pub(super) async fn deliver_trace(&self, trace: Arc<dyn LiveTrace>) -> io::Result<()> {
         let mut delivery = self.delivery.lock().await;
         delivery.has_traced = true;
-        delivery.live.insert(trace.key(), trace.clone());
-        let streams = trace
-            .next_packets()
-            .into_iter()
-            .map(|next| (next.stream, next.number));
-        delivery.first_packets.extend(streams);
         delivery.deferred.push(trace.key());
+        self.ledger.add(trace)?;
         if delivery.chunks.current.is_some() {
             delivery.post_deferred().await;
         }
+        Ok(())
     }
 
     /// Lets the consumer daemon deliver something again, and waits until it has. Without one nothing is to
@@ -296,10 +282,10 @@ impl Session {
 
     /// The writers of the trace are gone.
     pub(super) async fn end_trace(&self, trace: TraceKey) {
-        let mut delivery = self.delivery.lock().await;
+        let delivery = self.delivery.lock().await;
         if delivery.setting == OutputSetting::None {
             // Nobody will ever ask for what is in it.
-            delivery.live.remove(&trace);
+            self.ledger.end(trace);
         }
         delivery
             .post(vec![(Request::EndTrace { trace }, Vec::new())])
@@ -308,7 +294,21 @@ impl Session {
 
     /// The consumer daemon has delivered all of a trace.
     async fn trace_ended(&self, trace: TraceKey) {
-        self.delivery.lock().await.live.remove(&trace);
+        // Not while somebody hands it over.
+        let _delivery = self.delivery.lock().await;
+        self.ledger.end(trace);
+    }
+
+    /// Asks for everything that was written to be delivered; the receiver brings the answer.
+    pub(super) async fn request_drain(&self) -> Option<Posted> {
+        let delivery = self.delivery.lock().await;
+        let consumer = delivery.consumer.as_ref().filter(|_| delivery.has_traced)?;
+        consumer.post(Request::Drain, Vec::new()).await.ok()
+    }
+
+    /// Totals of what was delivered so far.
+    pub(crate) fn counters(&self) -> SessionCounters {
+        self.ledger.counters()
     }
 
     /// Ends the delivery: all that is complete is delivered, and the place is closed.
@@ -323,8 +323,9 @@ impl Session {
         let mut delivery = self.delivery.lock().await;
         delivery.generation += 1;
         let archived = leave(&mut delivery, false, patience).await;
-        for trace in std::mem::take(&mut delivery.live).into_values() {
-            trace.give_up();
+        for trace in self.ledger.live() {
+            trace.trace.give_up();
+            self.ledger.end(trace.trace.key());
         }
         delivery.place = None;
         delivery.spare = None;
@@ -417,7 +418,6 @@ impl Session {
     /// Starts a consumer daemon for the place that is open and gives it all live buffers.
     async fn launch(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
         delivery.settle().await;
-        delivery.note_first_packets();
         let Some(place) = &mut delivery.place else {
             return Ok(());
         };
@@ -472,15 +472,14 @@ impl Session {
         ));
         delivery.consumer = Some(Arc::new(consumer));
         if delivery.chunks.current.is_none() {
-            delivery.deferred = delivery.live.keys().copied().collect();
+            let live = self.ledger.live();
+            delivery.deferred = live.iter().map(|trace| trace.trace.key()).collect();
             self.publish(delivery);
             return Ok(());
         }
         delivery.deferred.clear();
-        for trace in delivery.live_traces() {
-            let known = &delivery.predecessors;
-            let after = |stream| Some(known.get(&stream).copied().unwrap_or_default());
-            delivery.post(trace.handover(&after)).await;
+        for trace in self.ledger.live() {
+            delivery.post(trace.next_handover()).await;
         }
         if !self.plan().active {
             // What was in the buffers when tracing stopped is still to be closed and delivered.
@@ -570,20 +569,11 @@ async fn leave(
             None => closing.await,
         };
         match closed {
-            Ok(Answer::Counters {
-                total,
-                channels,
-                path,
-            }) => {
-                delivery.latest = SessionCounters { total, channels };
-                location = delivery.location(&ending, path);
-            }
+            Ok(Answer::Counters { path, .. }) => location = delivery.location(&ending, path),
             Ok(_) => {}
             Err(error) => warn!("closing a trace chunk: {error}"),
         }
     }
-    delivery.predecessors.extend(consumer.stops());
-    delivery.ended = delivery.ended.plus(&std::mem::take(&mut delivery.latest));
     delivery.chunks.leave_place();
     Some((chunk?, location?))
 }

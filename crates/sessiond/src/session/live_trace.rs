@@ -1,5 +1,6 @@
 //! What the delivery has to know of a trace, whatever domain it is of.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use consumer_api::{Predecessor, Request, StreamKey, TraceKey};
@@ -18,8 +19,10 @@ pub(super) trait LiveTrace: Debug + Send + Sync {
     /// stopped, if there was one.
     fn handover(&self, after: &After<'_>) -> Vec<(Request, Vec<SharedFd>)>;
 
-    /// The next packet to be read of each stream that numbers its packets itself.
-    fn next_packets(&self) -> Vec<NextPacket>;
+    /// Events that the writers of each stream have dropped so far, where the buffers can tell.
+    fn discarded_events(&self) -> HashMap<StreamKey, u64> {
+        HashMap::new()
+    }
 
     /// The buffer of each stream.
     fn shapes(&self) -> Vec<BufferShape>;
@@ -35,15 +38,4 @@ pub(super) struct BufferShape {
     pub subbuf_size: u64,
     /// Packets at most.
     pub subbuf_count: u64,
-}
-
-/// Where the reading of a stream stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NextPacket {
-    /// The stream.
-    pub stream: StreamKey,
-    /// `packet_seq_num`.
-    pub number: u64,
-    /// Packets may be skipped.
-    pub overwrite: bool,
 }

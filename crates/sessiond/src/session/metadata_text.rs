@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use consumer_api::{Request, TraceKey};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::app::SharedFd;
@@ -57,9 +58,11 @@ impl MetadataText {
         self.reader.clone()
     }
 
-    /// How many times the preamble was replaced.
-    pub(super) fn version(&self) -> u64 {
-        self.version
+    /// The request that makes a consumer daemon deliver all of it again, as the text of this trace.
+    pub(super) fn replacement(&self, trace: TraceKey) -> (Request, Vec<SharedFd>) {
+        let version = self.version;
+        let request = Request::ReplaceMetadata { trace, version };
+        (request, vec![self.reader()])
     }
 }
 
@@ -84,6 +87,6 @@ mod tests {
         assert_eq!(read(&text.reader()), "much newer;a;b;");
         assert_eq!(read(&old), "old;a;");
         text.replace_preamble("").unwrap();
-        assert_eq!((read(&text.reader()), text.version()), ("a;b;".into(), 2));
+        assert_eq!((read(&text.reader()), text.version), ("a;b;".into(), 2));
     }
 }

@@ -7,6 +7,7 @@ mod consumer;
 mod delivery;
 mod directory;
 pub(crate) mod kernel;
+mod ledger;
 mod live_trace;
 mod metadata_text;
 mod output;
@@ -51,6 +52,7 @@ pub(crate) use status::{OutputStatus, SessionCounters, kernel_label};
 
 use delivery::Delivery;
 use kernel::{KernelDomain, KernelSide};
+use ledger::Ledger;
 use plan::{Plan, Refusal};
 use schedule::Schedules;
 use snapshot::Snapshots;
@@ -91,6 +93,8 @@ pub(crate) struct Session {
     commands: tokio::sync::Mutex<()>,
     plan: Mutex<Arc<Plan>>,
     delivery: tokio::sync::Mutex<Delivery>,
+    /// What was delivered; for those who cannot wait for the lock above.
+    ledger: Arc<Ledger>,
     /// What the delivery was like last; for those who cannot wait for its lock.
     report: Mutex<OutputReport>,
     numbers: Mutex<Numbers>,
@@ -217,10 +221,8 @@ impl Session {
         let session = self.clone();
         session.draining.fetch_add(1, Ordering::AcqRel);
         let drained = tokio::spawn(async move {
-            match answer.await {
-                Ok(Ok(answer)) => session.drained(answer).await,
-                Ok(Err(error)) => warn!("session `{}`: {error}", session.name),
-                Err(_) => {}
+            if let Ok(Err(error)) = answer.await {
+                warn!("session `{}`: {error}", session.name);
             }
             session.draining.fetch_sub(1, Ordering::AcqRel);
         });

@@ -216,8 +216,14 @@ impl Plan {
     }
 
     /// Whether the metadata can be written again.
-    pub(crate) fn check_regenerate_metadata(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_regenerate_metadata(&self, live: bool) -> Result<(), Refusal> {
         self.require_active()?;
+        if live {
+            return Err(Refusal::new(
+                ErrorCode::LIVE_SESSION,
+                "metadata are not regenerated in live sessions",
+            ));
+        }
         if self.buffer_type == Some(BufferType::PerPid) {
             return Err(Refusal::new(
                 ErrorCode::PER_PID_SESSION,
@@ -530,18 +536,22 @@ mod tests {
             ErrorCode::SESSION_NOT_STARTED
         );
         assert_eq!(
-            code(plan.check_regenerate_metadata()),
+            code(plan.check_regenerate_metadata(true)),
             ErrorCode::SESSION_NOT_STARTED
         );
         let active = plan.start().unwrap();
         assert_eq!(active.regenerate_statedump().unwrap().statedumps, 1);
-        assert_eq!(active.check_regenerate_metadata(), Ok(()));
+        assert_eq!(active.check_regenerate_metadata(false), Ok(()));
+        assert_eq!(
+            code(active.check_regenerate_metadata(true)),
+            ErrorCode::LIVE_SESSION
+        );
         let per_pid = Plan::default()
             .enable_channel("c", BufferType::PerPid, ATTRIBUTES)
             .and_then(|plan| plan.start())
             .unwrap();
         assert_eq!(
-            code(per_pid.check_regenerate_metadata()),
+            code(per_pid.check_regenerate_metadata(false)),
             ErrorCode::PER_PID_SESSION
         );
     }

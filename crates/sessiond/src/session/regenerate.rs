@@ -11,17 +11,20 @@ use crate::session::plan::Refusal;
 impl Session {
     /// Measures the clock again, and delivers all metadata with it in place of what was delivered.
     pub(crate) async fn regenerate_metadata(&self) -> Result<(), Refusal> {
-        self.plan().check_regenerate_metadata()?;
+        self.plan()
+            .check_regenerate_metadata(self.live_timer_us != 0)?;
+        let failed = |error: std::io::Error| {
+            let message = format!("cannot write the metadata again: {error}");
+            Refusal::new(ErrorCode::FATAL, message)
+        };
+        let kernel = self.regenerate_kernel_metadata().await;
+        let mut requests = Vec::from_iter(kernel.map_err(failed)?);
         let clock = self.host.clock();
-        let mut requests = Vec::new();
         for shared in self.shared_traces.lock().await.values_mut() {
             shared.class.clock = clock.clone();
             let preamble = ctf::tsdl::preamble(&shared.class);
             let replaced = shared.buffers.replace_preamble(&preamble);
-            requests.push(replaced.map_err(|error| {
-                let message = format!("cannot write the metadata again: {error}");
-                Refusal::new(ErrorCode::FATAL, message)
-            })?);
+            requests.push(replaced.map_err(failed)?);
         }
         self.deliver_again(requests).await
     }
@@ -29,7 +32,6 @@ impl Session {
     /// Lets the applications record their state again. Returns when those that answer have done it.
     pub(crate) async fn regenerate_statedump(self: &Arc<Self>, apps: &Apps) -> Result<(), Refusal> {
         let plan = self.plan().regenerate_statedump()?;
-        self.change(apps, plan).await;
-        Ok(())
+        self.change(apps, plan).await
     }
 }

@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::lock::lock;
 use crate::session::delivery::{Delivery, OutputReport};
 use crate::session::kernel::KernelDomain;
+use crate::session::ledger::Ledger;
 use crate::session::plan::{MAX_NAME, Plan, Refusal};
 use crate::session::snapshot::Snapshots;
 use crate::session::{
@@ -113,6 +114,7 @@ impl Sessions {
             (true, OutputSetting::None) => (OutputSetting::None, Some(Snapshots::new(None))),
             (true, output) => (OutputSetting::None, Some(Snapshots::new(Some(output)))),
         };
+        let ledger = Arc::new(Ledger::default());
         let id = SessionId(inner.next_id);
         inner.next_id += 1;
         let session = Arc::new(Session {
@@ -130,7 +132,12 @@ impl Sessions {
             commands: tokio::sync::Mutex::default(),
             plan: Mutex::new(Arc::new(Plan::default())),
             report: Mutex::new(OutputReport::of(&output)),
-            delivery: tokio::sync::Mutex::new(Delivery::new(output, new.relay_loss)),
+            delivery: tokio::sync::Mutex::new(Delivery::new(
+                output,
+                new.relay_loss,
+                ledger.clone(),
+            )),
+            ledger,
             numbers: Mutex::default(),
             shared_traces: tokio::sync::Mutex::default(),
             kernel: tokio::sync::Mutex::default(),

@@ -6,15 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use consumer_api::{
-    Answer, ChunkEnding, ChunkSetup, OutputSetup, Predecessor, Request, SessionSetup,
-};
+use consumer_api::{Answer, ChunkEnding, ChunkSetup, OutputSetup, Request, SessionSetup};
 use control::ErrorCode;
 
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::consumer::{Consumer, ConsumerError};
 use crate::session::delivery::now_unix_s;
+use crate::session::ledger::Tallied;
 use crate::session::live_trace::{BufferShape, LiveTrace};
 use crate::session::output::{OutputSetting, Place};
 use crate::session::plan::{MAX_NAME, Refusal};
@@ -294,7 +293,10 @@ impl Session {
             (Request::OpenChunk(chunk), Vec::new()),
         ];
         for trace in traces {
-            requests.extend(trace.handover(&|_| Some(Predecessor::default())));
+            // Counted apart: the session goes on as if nothing was read.
+            let apart = Tallied::new(trace.clone());
+            let apart = apart.map_err(|error| ConsumerError::Refused(error.to_string()))?;
+            requests.extend(apart.next_handover());
         }
         requests.extend(request.map(|request| (request, Vec::new())));
         let close = Request::CloseChunk {

@@ -26,17 +26,27 @@ impl SessionCounters {
             .map_or_else(Counters::default, |(_, c)| *c)
     }
 
-    /// The sum of both.
-    pub(super) fn plus(&self, other: &Self) -> Self {
-        let mut sum = self.clone();
-        sum.total = add(sum.total, other.total);
+    /// Adds the totals of others.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.total = add(self.total, other.total);
         for (name, counters) in &other.channels {
-            match sum.channels.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => *known = add(*known, *counters),
-                None => sum.channels.push((name.clone(), *counters)),
-            }
+            *self.channel_mut(name) = add(self.channel(name), *counters);
         }
-        sum
+    }
+
+    /// Adds what was counted of a channel.
+    pub(super) fn add_to_channel(&mut self, name: &str, more: &Counters) {
+        self.total = add(self.total, *more);
+        *self.channel_mut(name) = add(self.channel(name), *more);
+    }
+
+    fn channel_mut(&mut self, name: &str) -> &mut Counters {
+        let at = self.channels.iter().position(|(known, _)| known == name);
+        let at = at.unwrap_or_else(|| {
+            self.channels.push((name.to_owned(), Counters::default()));
+            self.channels.len() - 1
+        });
+        &mut self.channels[at].1
     }
 }
 

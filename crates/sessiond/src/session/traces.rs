@@ -137,7 +137,7 @@ impl Session {
             )
         })?;
         let trace = Arc::new(trace);
-        self.deliver_trace(trace.clone()).await;
+        self.deliver_trace(trace.clone()).await?;
         Ok((class, trace))
     }
 

@@ -21,17 +21,8 @@ impl Delivery {
             return;
         };
         let handles = consumer.relay_streams();
-        let next = self.live.values().flat_map(|trace| trace.next_packets());
-        let doubts = next.filter(|next| !next.overwrite).filter_map(|next| {
-            Some(Doubt {
-                stream: next.stream,
-                handle: *handles.get(&next.stream)?,
-                net_seq_num: next
-                    .number
-                    .checked_sub(*self.first_packets.get(&next.stream)?)?,
-                packet_seq_num: next.number,
-            })
-        });
+        let live = self.ledger.live();
+        let doubts = live.iter().flat_map(|trace| trace.doubts(&handles));
         self.unsettled = Some(Unsettled {
             doubts: doubts.collect(),
             relay: relay.clone(),
@@ -45,25 +36,14 @@ impl Delivery {
         };
         match settle::settle(&relay.sockets, relay.minor(), &doubts).await {
             Ok(stored) => {
-                for (stream, packet) in stored {
-                    self.predecessors.entry(stream).or_default().last_packet = Some(packet);
+                for trace in self.ledger.live() {
+                    for (&stream, &packet) in &stored {
+                        trace.settle(stream, packet);
+                    }
                 }
             }
             Err(error) => warn!("cannot tell what a killed consumer daemon has delivered: {error}"),
         }
         settle::hang_up(&relay.sockets);
-    }
-
-    /// Notes with which packet each stream begins in the present place.
-    pub(super) fn note_first_packets(&mut self) {
-        self.first_packets.clear();
-        for next in self.live.values().flat_map(|trace| trace.next_packets()) {
-            let known = self
-                .predecessors
-                .get(&next.stream)
-                .and_then(|known| known.last_packet);
-            let first = next.number.max(known.map_or(0, |last| last + 1));
-            self.first_packets.insert(next.stream, first);
-        }
     }
 }

@@ -11,12 +11,14 @@ mod wanted;
 
 use std::sync::Arc;
 
+use consumer_api::Request;
 use control::ErrorCode;
 use ctf::types::ByteOrder;
 use ctf::units::Uuid;
 use kernel::environment::{KernelEnvironment, trace_class};
 use tracing::warn;
 
+use crate::app::SharedFd;
 use crate::host::random_uuid;
 use crate::lock::lock;
 use crate::session::Session;
@@ -51,7 +53,8 @@ impl Session {
             None => {
                 let made = tokio::task::block_in_place(|| self.make_kernel_trace(plan))?;
                 let trace = Arc::new(made);
-                self.deliver_trace(trace.clone()).await;
+                let delivered = self.deliver_trace(trace.clone()).await;
+                delivered.map_err(|error| refused(&error.into()))?;
                 side.trace = Some(trace.clone());
                 trace
             }
@@ -104,15 +107,34 @@ impl Session {
             first_stream,
             prefix: self.kernel_domain.name(self.id.0, ""),
         };
-        let class = trace_class(
-            Uuid(uuid),
-            ByteOrder::NATIVE,
-            self.kernel_environment().entries(),
-            self.host.clock(),
-        );
-        let preamble = ctf::tsdl::preamble(&class);
+        let preamble = self.kernel_preamble(uuid);
         KernelTrace::create(identity, tracefs, owner, &plan.kernel, cpus, &preamble)
             .map_err(|error| refused(&error))
+    }
+
+    /// What the metadata begin with, with the clock as it is now.
+    fn kernel_preamble(&self, uuid: [u8; 16]) -> String {
+        let environment = self.kernel_environment().entries();
+        let clock = self.host.clock();
+        ctf::tsdl::preamble(&trace_class(
+            Uuid(uuid),
+            ByteOrder::NATIVE,
+            environment,
+            clock,
+        ))
+    }
+
+    /// Lets the metadata of the kernel trace begin with the clock as it is now. The request tells a consumer
+    /// daemon.
+    pub(super) async fn regenerate_kernel_metadata(
+        &self,
+    ) -> std::io::Result<Option<(Request, Vec<SharedFd>)>> {
+        let side = self.kernel.lock().await;
+        let Some(trace) = &side.trace else {
+            return Ok(None);
+        };
+        let preamble = self.kernel_preamble(trace.uuid());
+        trace.replace_preamble(&preamble).map(Some)
     }
 
     fn kernel_environment(&self) -> KernelEnvironment {

@@ -1,13 +1,11 @@
 //! The kernel trace of a session: all its channels, and the text that describes them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::sync::Mutex;
 
 use consumer_api::{Request, TraceKey, TraceSetup};
 use kernel::tracefs::{EventName, Owner, Tracefs};
-use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::warn;
 
 use crate::app::SharedFd;
@@ -16,7 +14,8 @@ use crate::session::kernel::channel::{KernelChannel, KernelError};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
 use crate::session::kernel::threads;
 use crate::session::kernel::wanted::Wanted;
-use crate::session::live_trace::{After, BufferShape, LiveTrace, NextPacket};
+use crate::session::live_trace::{After, BufferShape, LiveTrace};
+use crate::session::metadata_text::MetadataText;
 
 /// Whose trace it is, and all that follows from it.
 #[derive(Clone, Debug)]
@@ -40,8 +39,7 @@ pub(super) struct KernelTrace {
     tracefs: Tracefs,
     owner: Owner,
     channels: Vec<KernelChannel>,
-    metadata: Mutex<File>,
-    metadata_file: SharedFd,
+    metadata: Mutex<MetadataText>,
     /// Events that were made for the probe rules, by the rule's number.
     probes: Mutex<BTreeMap<u64, Vec<EventName>>>,
 }
@@ -56,14 +54,9 @@ impl KernelTrace {
         cpus: u32,
         preamble: &str,
     ) -> Result<Self, KernelError> {
-        let memfd = memfd_create("lttng-metadata", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
-        let metadata_file = Arc::new(memfd.try_clone()?);
-        let mut metadata = File::from(memfd);
-        metadata.write_all(preamble.as_bytes())?;
         let mut trace = Self {
             channels: Vec::new(),
-            metadata: Mutex::new(metadata),
-            metadata_file,
+            metadata: Mutex::new(MetadataText::new(preamble)?),
             probes: Mutex::default(),
             tracefs,
             owner,
@@ -91,7 +84,19 @@ impl KernelTrace {
     }
 
     fn announce(&self, text: &str) -> io::Result<()> {
-        lock(&self.metadata).write_all(text.as_bytes())
+        lock(&self.metadata).append(text)
+    }
+
+    /// Gives the metadata another beginning. The request tells a consumer daemon that has the trace.
+    pub(super) fn replace_preamble(&self, preamble: &str) -> io::Result<(Request, Vec<SharedFd>)> {
+        let mut metadata = lock(&self.metadata);
+        metadata.replace_preamble(preamble)?;
+        Ok(metadata.replacement(self.identity.key))
+    }
+
+    /// Its identity in its metadata.
+    pub(super) fn uuid(&self) -> [u8; 16] {
+        self.identity.uuid
     }
 
     /// Lets the instances record what the plan wants and nothing else.
@@ -173,18 +178,16 @@ impl LiveTrace for KernelTrace {
             uuid: self.identity.uuid,
             ends_with_writers: false,
         };
-        let mut requests = vec![(Request::AddTrace(setup), vec![self.metadata_file.clone()])];
+        let mut requests = vec![(
+            Request::AddTrace(setup),
+            vec![lock(&self.metadata).reader()],
+        )];
         for channel in &self.channels {
             let setups = channel.setups(trace, after).into_iter();
             requests.extend(setups.map(|(setup, fds)| (Request::AddStream(setup), fds)));
         }
         requests.push((Request::PublishTrace { trace }, Vec::new()));
         requests
-    }
-
-    fn next_packets(&self) -> Vec<NextPacket> {
-        // The consumer daemon numbers the packets that it makes.
-        Vec::new()
     }
 
     fn shapes(&self) -> Vec<BufferShape> {

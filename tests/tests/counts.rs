@@ -1,0 +1,322 @@
+//! The counts of a session are those of its traces, and never step back, whoever is killed meanwhile.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use control::blocking::Client;
+use control::{SocketPath, v1};
+use system_tests::Toolchain::{Ours, Stock};
+use system_tests::{
+    Relay, Signal, Target, Toolchain, Trace, World, check_indexes, eventually, here, isolated_for,
+    signal, trees_with_metadata,
+};
+
+const LIMIT: Duration = Duration::from_secs(120);
+const KILLS: usize = 6;
+
+fn connect(target: &Target) -> Result<Client> {
+    let socket = target.run_directory().join(control::CONTROL_SOCKET);
+    Ok(Client::connect(&SocketPath::exactly(socket))?)
+}
+
+fn counters(client: &mut Client) -> Result<v1::Counters> {
+    let request = v1::GetSessionRequest { name: "s".into() };
+    let state = client.get_session(request)?;
+    let total = state.counters.context("no counters")?;
+    let channel = state.channels.first().context("no channel")?;
+    let of_channel = channel.counters.context("no counters of the channel")?;
+    // The metadata belong to no channel.
+    ensure!(total.bytes >= of_channel.bytes);
+    ensure!(total.packets == of_channel.packets && total.events == of_channel.events);
+    Ok(total)
+}
+
+fn steps_back(before: &v1::Counters, now: &v1::Counters) -> bool {
+    now.events < before.events
+        || now.packets < before.packets
+        || now.bytes < before.bytes
+        || now.discarded_events < before.discarded_events
+        || now.lost_packets < before.lost_packets
+}
+
+/// Asks for the counters all the time, until it is told to end.
+struct Watch {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<Result<u64>>,
+}
+
+impl Watch {
+    fn begin(target: &Target) -> Result<Self> {
+        let mut client = connect(target)?;
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = end.clone();
+        let thread = std::thread::spawn(move || {
+            let mut before = v1::Counters::default();
+            let mut looks = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let now = counters(&mut client)?;
+                ensure!(!steps_back(&before, &now), "{before:?}, then {now:?}");
+                before = now;
+                looks += 1;
+                // Leaves the processors to those who are watched.
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(looks)
+        });
+        Ok(Self { end, thread })
+    }
+
+    fn end(self) -> Result<u64> {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().ok().context("the watch panicked")?
+    }
+}
+
+fn local(path: &Path) -> v1::Output {
+    v1::Output::local(path.display().to_string())
+}
+
+fn at_relay(relay: &Relay) -> v1::Output {
+    let [control, data, _] = relay.ports();
+    let relay = v1::RelayOutput {
+        address: "127.0.0.1".into(),
+        control_port: control.into(),
+        data_port: data.into(),
+        ..Default::default()
+    };
+    v1::Output {
+        kind: Some(v1::output::Kind::Relay(relay)),
+    }
+}
+
+/// A session whose events are counted.
+fn start(target: &Target, output: v1::Output, channel: &str) -> Result<Client> {
+    let mut client = connect(target)?;
+    client.create_session(v1::CreateSessionRequest {
+        name: "s".into(),
+        output: Some(output),
+        home: "/run/world/home".into(),
+        count_events: true,
+        ..Default::default()
+    })?;
+    target.script(&format!(
+        "enable-channel -u -s s c {channel}
+         enable-event -u -s s -c c emitter:small
+         start s"
+    ))?;
+    Ok(client)
+}
+
+/// Kills the consumer daemon as soon as it has delivered something, and waits for the next one.
+fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
+    let before = counters(client)?.packets;
+    eventually("packets are delivered", || {
+        Ok((counters(client)?.packets > before + 2).then_some(()))
+    })?;
+    let consumers = target.consumers();
+    let &[pid] = consumers.as_slice() else {
+        anyhow::bail!("consumers: {consumers:?}")
+    };
+    signal(pid, Signal::KILL)?;
+    eventually("the consumer daemon is replaced", || {
+        let now = target.consumers();
+        Ok(now.iter().any(|&now| now != pid).then_some(()))
+    })
+}
+
+/// Traces an application while its consumer daemon is killed again and again; gives the counters at the end,
+/// after `stop`, and what the application has emitted.
+fn killed(
+    w: &World,
+    target: &Target,
+    client: &mut Client,
+    application: &str,
+) -> Result<(v1::Counters, u64)> {
+    let mut app = w.app(application).blocking().start()?;
+    let watch = Watch::begin(target)?;
+    let mut emitted = 0;
+    for _ in 0..KILLS {
+        app.begin_round()?;
+        kill_consumer(target, client)?;
+        emitted += app.end_round(LIMIT)?.loops;
+    }
+    app.finish()?;
+    target.script("stop s")?;
+    let at_stop = counters(client)?;
+    ensure!(watch.end()? > 10, "nobody looked");
+    target.script("destroy s")?;
+    Ok((at_stop, emitted))
+}
+
+/// What the traces below some directories hold.
+#[derive(Debug, Default)]
+struct Held {
+    packets: u64,
+    bytes: u64,
+    numbers: HashSet<(i64, i64)>,
+    /// Number behind that of the last packet, by stream.
+    next_packet: HashMap<String, u64>,
+}
+
+impl Held {
+    /// Fails if a trace cannot be read, or an event is there twice.
+    fn below(directory: &Path) -> Result<Self> {
+        let mut held = Self::default();
+        for tree in trees_with_metadata(directory)? {
+            held.packets += check_indexes(&tree)?.packets;
+            held.add_files(&tree)?;
+            let trace = Trace::read(&tree)?;
+            // Of a place that begins when events have been discarded already it cannot say how many.
+            let mut warnings = trace.warnings;
+            warnings.retain(|line| !line.contains("Tracer may have discarded events"));
+            ensure!(warnings.is_empty(), "{warnings:?}");
+            for event in &trace.events {
+                let number = |name| event.number(name).with_context(|| format!("no {name}"));
+                let number = (number("thread")?, number("n")?);
+                ensure!(
+                    held.numbers.insert(number),
+                    "event {number:?} is there twice"
+                );
+            }
+        }
+        Ok(held)
+    }
+
+    fn add_files(&mut self, tree: &Path) -> Result<()> {
+        for entry in std::fs::read_dir(tree)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
+            self.bytes += entry.metadata()?.len();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let index = tree.join(format!("index/{name}.idx"));
+            if let Some(last) = last_packet(&index) {
+                let next = self.next_packet.entry(name).or_default();
+                *next = last.saturating_add(1).max(*next);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last member of the last record of an index file: `packet_seq_num`.
+fn last_packet(index: &PathBuf) -> Option<u64> {
+    let bytes = std::fs::read(index).ok()?;
+    let last = bytes.get(16..)?.last_chunk::<8>()?;
+    Some(u64::from_be_bytes(*last))
+}
+
+const BLOCK: &str = "--subbuf-size=16k --num-subbuf=64 --blocking-timeout=inf";
+const APPLICATION: &str = "--threads 2 --rate 20000 --events 5000 --quiet";
+
+fn check(held: &Held, counted: &v1::Counters) -> Result<()> {
+    ensure!(
+        counted.packets == held.packets,
+        "{} packets counted, {} found",
+        counted.packets,
+        held.packets
+    );
+    ensure!(
+        counted.bytes == held.bytes,
+        "{} bytes counted, {} found",
+        counted.bytes,
+        held.bytes
+    );
+    ensure!(
+        counted.events == held.numbers.len() as u64,
+        "{} events counted, {} found",
+        counted.events,
+        held.numbers.len()
+    );
+    Ok(())
+}
+
+#[test]
+fn counts_of_a_local_trace() {
+    isolated_for(LIMIT, here!(), |w| {
+        let target = w.target(Ours)?;
+        let at = w.path("traces/s");
+        let mut client = start(&target, local(&at), BLOCK)?;
+        let (counted, emitted) = killed(w, &target, &mut client, APPLICATION)?;
+        let held = Held::below(&at)?;
+        check(&held, &counted)?;
+        ensure!(counted.events == emitted, "{counted:?} of {emitted}");
+        ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
+        Ok(())
+    });
+}
+
+fn counts_at(w: &mut World, toolchain: Toolchain) -> Result<()> {
+    let (relay, target) = (w.relay(toolchain)?, w.target(Ours)?);
+    let mut client = start(&target, at_relay(&relay), BLOCK)?;
+    let (counted, emitted) = killed(w, &target, &mut client, APPLICATION)?;
+    let held = Held::below(relay.output())?;
+    check(&held, &counted)?;
+    ensure!(counted.events == emitted, "{counted:?} of {emitted}");
+    ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
+    Ok(())
+}
+
+#[test]
+fn counts_at_a_relay_daemon() {
+    isolated_for(LIMIT, here!(), |w| counts_at(w, Ours));
+}
+
+#[test]
+fn counts_at_a_stock_relay_daemon() {
+    isolated_for(LIMIT, here!(), |w| counts_at(w, Stock));
+}
+
+/// Buffers that are too small for the application: its losses are counted once.
+#[test]
+fn discarded_events_are_counted_once() {
+    isolated_for(LIMIT, here!(), |w| {
+        let (relay, target) = (w.relay(Ours)?, w.target(Ours)?);
+        let channel = "--subbuf-size=4k --num-subbuf=2 --discard";
+        let mut client = start(&target, at_relay(&relay), channel)?;
+        let application = "--threads 2 --rate 200000 --events 6000 --quiet";
+        let (counted, emitted) = killed(w, &target, &mut client, application)?;
+        let held = Held::below(relay.output())?;
+        check(&held, &counted)?;
+        ensure!(counted.discarded_events > 0, "nothing was discarded");
+        ensure!(
+            counted.events + counted.discarded_events == emitted,
+            "{counted:?} of {emitted}"
+        );
+        Ok(())
+    });
+}
+
+/// Packets that are overwritten are counted as lost, and no packet is sent twice.
+#[test]
+fn overwritten_packets_are_lost_and_none_is_there_twice() {
+    isolated_for(LIMIT, here!(), |w| {
+        for relay in [Ours, Stock] {
+            let relay = w.relay_into(relay, &w.path(&format!("{relay:?}")))?;
+            let target = w.target(Ours)?;
+            let channel = "--subbuf-size=4k --num-subbuf=2 --overwrite";
+            let mut client = start(&target, at_relay(&relay), channel)?;
+            let application = "--threads 2 --rate 200000 --events 6000 --quiet";
+            let (counted, emitted) = killed(w, &target, &mut client, application)?;
+            let held = Held::below(relay.output())?;
+            check(&held, &counted)?;
+            ensure!(counted.lost_packets > 0, "nothing was overwritten");
+            let made: u64 = held.next_packet.values().sum();
+            ensure!(
+                counted.packets + counted.lost_packets == made,
+                "{counted:?}, {:?}",
+                held.next_packet
+            );
+            ensure!(counted.events < emitted);
+            target.daemon().terminate()?;
+            relay.daemon().terminate()?;
+        }
+        Ok(())
+    });
+}
