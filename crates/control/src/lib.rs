@@ -22,6 +22,7 @@ pub mod blocking;
 mod client;
 mod code;
 mod code_text;
+mod context;
 mod error;
 mod path;
 mod probe;
@@ -30,6 +31,7 @@ pub mod url;
 
 pub use client::{CallError, Client};
 pub use code::ErrorCode;
+pub use context::{ContextField, PerfCounter, PerfDomain};
 pub use error::{status, status_code};
 pub use path::{CONTROL_SOCKET, SocketPath, group_id, home_directory, run_directory, user_id};
 pub use probe::{ProbeLocation, ProbeLocationError};

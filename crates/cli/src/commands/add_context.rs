@@ -1,7 +1,7 @@
 //! `lttng add-context`.
 
-use control::Client;
 use control::v1::AddContextRequest;
+use control::{Client, ContextField};
 
 use crate::contexts;
 use crate::current_session;
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     }
     let mut fields = Vec::new();
     for name in &args.types {
-        match contexts::parse(name) {
+        match ContextField::parse(name) {
             Some(field) => fields.push((name, field)),
             None => {
                 ui.error(format_args!("Unknown context type {name}"));
@@ -86,18 +86,18 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     Ok(Outcome::new(code, document))
 }
 
-fn element(symbol: &str, field: &contexts::ContextField) -> Element {
+fn element(symbol: &str, field: &ContextField) -> Element {
     Element::new(
         "context",
-        [field.element(), Element::text("symbol", symbol)],
+        [contexts::element(field), Element::text("symbol", symbol)],
     )
 }
 
 fn list(context: &Context) -> Outcome {
     let mut shown = Vec::new();
-    for name in contexts::all() {
+    for name in ContextField::all() {
         context.ui.say(&name);
-        shown.extend(contexts::parse(&name).map(|field| element(&name, &field)));
+        shown.extend(ContextField::parse(&name).map(|field| element(&name, &field)));
     }
     let contexts = Element::new("contexts", shown);
     Outcome::new(status::OK, Document::new("add-context", [contexts], true))
