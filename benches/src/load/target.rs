@@ -21,6 +21,8 @@ use super::{Plan, Ports};
 pub(crate) const STREAMS: usize = 2;
 /// What stock 2.13 speaks.
 const MINOR: Minor = Minor(13);
+/// Bytes of replies taken at once.
+const REPLIES: usize = 1024;
 const PATH: &str = "ust/uid/0/64-bit";
 const CREATED_UNIX_S: u64 = 1_700_000_000;
 /// How long the relay daemon may take to answer.
@@ -222,13 +224,17 @@ impl Target {
 
     /// Takes in the acknowledgements that are there.
     pub(super) fn receive(&mut self) -> Result<()> {
-        while self.read()? {
+        loop {
+            let len = self.read()?;
             while let Some(reply) = self.client.next_reply()? {
                 ensure!(reply == Reply::Code(ReturnCode::OK), "index: {reply:?}");
                 self.acknowledged += 1;
             }
+            // What comes after that is told again.
+            if len < REPLIES {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     pub(super) fn ask_pending(&mut self) -> Result<()> {
@@ -352,7 +358,7 @@ impl Target {
             if let Some(reply) = self.client.next_reply()? {
                 return Ok(reply);
             }
-            if !self.read()? {
+            if self.read()? == 0 {
                 let mut ready = [PollFd::new(&self.control, PollFlags::IN)];
                 let timeout = Timespec::try_from(PATIENCE)?;
                 let ready = poll(&mut ready, Some(&timeout))?;
@@ -361,16 +367,16 @@ impl Target {
         }
     }
 
-    /// `false`: nothing is there.
-    fn read(&mut self) -> Result<bool> {
-        let mut bytes = [0; 1024];
+    /// How many bytes there were.
+    fn read(&mut self) -> Result<usize> {
+        let mut bytes = [0; REPLIES];
         match self.control.read(&mut bytes) {
             Ok(0) => bail!("the relay daemon closed the control connection"),
             Ok(len) => {
                 self.client.on_bytes(&bytes[..len]);
-                Ok(true)
+                Ok(len)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(error).context("read replies"),
         }
     }

@@ -15,7 +15,7 @@ const INDEX_RECORD: u64 = 72;
 /// What one measurement sends, if that makes at least a packet for each target; packets are capped, so that
 /// small ones do not take for ever.
 const BYTES: u64 = 2 << 30;
-const MOST_PACKETS: u64 = 100_000;
+const MOST_PACKETS: u64 = 250_000;
 /// A relay daemon that is not done then is measured by what it has done.
 const LIMIT: Duration = Duration::from_secs(20);
 const QUICK_LIMIT: Duration = Duration::from_secs(4);

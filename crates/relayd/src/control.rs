@@ -15,8 +15,8 @@ use crate::worker::{Interest, Outcome, WorkerId};
 
 /// How much one connection may read before others are served.
 const READS_PER_TURN: usize = 4;
-/// Buffers of an idle connection larger than this are given back.
-const IDLE_BUFFER: usize = 64 * 1024;
+/// Buffers of an idle connection larger than this are given back: there may be thousands of connections.
+const IDLE_BUFFER: usize = 4 * 1024;
 /// A peer that does not read its replies is not read from, once so much waits for it.
 const MAX_UNSENT: usize = 256 * 1024;
 

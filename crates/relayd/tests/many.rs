@@ -300,3 +300,53 @@ fn the_daemon_ends_although_a_disk_hangs() {
         others.iter().try_for_each(Target::check)
     });
 }
+
+/// Resident memory of the daemon, in bytes.
+fn memory(relay: &OwnRelay) -> Result<usize> {
+    let status = fs::read_to_string(format!("/proc/{}/status", relay.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    Ok(kib.context("no VmRSS")? * 1024)
+}
+
+/// docs/relay-scale.md has the figures.
+#[test]
+fn memory_of_a_target_and_of_a_stream() {
+    const TARGETS: usize = 400;
+    const STREAMS: usize = 4000;
+    isolated(here!(), |w| {
+        let relay = OwnRelay::start(w, "relay", &[], &[])?;
+        let mut first = Target::new(&relay, "first", "", 1)?;
+        first.round()?;
+        let empty = memory(&relay)?;
+        let mut targets = Vec::new();
+        for nr in 0..TARGETS {
+            targets.push(Target::new(&relay, &format!("s{nr}"), "", 0)?);
+        }
+        let with_targets = memory(&relay)?;
+        for _ in 0..STREAMS {
+            first.add_stream()?;
+        }
+        let with_streams = memory(&relay)?;
+        for stream in first.streams.clone() {
+            first.peer.packet(stream, 1)?;
+            first.peer.index(stream, 1)?;
+        }
+        for stream in first.streams.clone() {
+            first.peer.wait_received(stream, 1)?;
+        }
+        let with_packets = memory(&relay)?;
+        let a_target = (with_targets - empty) / TARGETS;
+        let a_stream = (with_streams - with_targets) / STREAMS;
+        let an_index = (with_packets - with_streams) / STREAMS;
+        println!(
+            "{empty} at first, a target {a_target}, a stream {a_stream} and {an_index} with its index"
+        );
+        ensure!(a_target < 6 << 10, "{a_target} bytes for a target");
+        ensure!(
+            a_stream + an_index < 3 << 10,
+            "{a_stream} + {an_index} bytes for a stream"
+        );
+        Ok(())
+    });
+}

@@ -129,7 +129,7 @@ impl Worker {
         drop(set);
         shared.begin(shift, token);
         let mut outcome = connection.serve(&shared.relay, scratch);
-        if self.lock().is_slow(token) {
+        if !self.is_mine(shift) && self.lock().is_slow(token) {
             outcome = serve_alone(shared, &mut connection, outcome, scratch);
         }
         let is_mine = self.settle(shared, shift, token, connection, outcome);
