@@ -229,9 +229,20 @@ fn a_session_can_go_on_locally() {
         let mut app = one_stream(w, "--events 1000")?;
         app.round()?;
         wait_until_settled(&relay)?;
+        target
+            .lttng("status")?
+            .ok()?
+            .shows("On relay loss: collect on this machine")?;
         relay.daemon().kill()?;
         let status = wait_for_status(&target, "Streaming: disabled")?;
-        status.shows("127.0.0.1")?.shows("lttng-traces/s-20")?;
+        status
+            .shows("127.0.0.1")?
+            .shows("lttng-traces/s-20")?
+            .shows("Relay daemon lost, collected on this machine since: ")?;
+        let listed = target.lttng("--mi xml list s")?.ok()?;
+        listed
+            .shows("<on_relay_loss>LOCAL</on_relay_loss>")?
+            .shows("<fallback_reason>")?;
         // Twice what the buffers hold: somebody takes it.
         for _ in 0..20 {
             app.round()?;

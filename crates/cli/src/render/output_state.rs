@@ -3,7 +3,7 @@
 use control::url;
 use control::v1::output::Kind;
 use control::v1::output_state::Kind as State;
-use control::v1::{NetworkAttributes, OutputState, Session};
+use control::v1::{NetworkAttributes, OutputState, RelayLoss, Session};
 
 use crate::mi::Element;
 
@@ -37,6 +37,15 @@ pub(crate) fn lines(session: &Session) -> Vec<String> {
             state.consumers_replaced
         ));
     }
+    if let Some(fallback) = &session.fallback {
+        lines.push(format!(
+            "Relay daemon lost, collected on this machine since: {}",
+            fallback.reason
+        ));
+    }
+    if session.relay_loss() == RelayLoss::Local && streams(session) {
+        lines.push("On relay loss: collect on this machine".into());
+    }
     if let Some(network) = remembered(session) {
         let place = url::describe_relay(
             &network.address,
@@ -47,6 +56,11 @@ pub(crate) fn lines(session: &Session) -> Vec<String> {
         lines.push(format!("Streaming: disabled, {place}"));
     }
     lines
+}
+
+fn streams(session: &Session) -> bool {
+    let network = session.network.as_ref();
+    network.is_some_and(|network| network.enabled)
 }
 
 /// The attributes of a session that could stream and does not.
@@ -77,6 +91,15 @@ pub(crate) fn element(session: &Session) -> Option<Element> {
             Element::text("consumers_replaced", state.consumers_replaced),
         ],
     );
+    let element = match session.relay_loss() {
+        RelayLoss::Unspecified => element,
+        RelayLoss::Reconnect => element.with(Element::text("on_relay_loss", "RECONNECT")),
+        RelayLoss::Local => element.with(Element::text("on_relay_loss", "LOCAL")),
+    };
+    let element = match &session.fallback {
+        Some(fallback) => element.with(Element::text("fallback_reason", &fallback.reason)),
+        None => element,
+    };
     let network = session.network.as_ref();
     Some(
         match network.filter(|network| !network.address.is_empty()) {

@@ -131,6 +131,19 @@ pub struct Session {
     /// In the order of their kinds.
     #[prost(message, repeated, tag = "11")]
     pub rotation_schedules: ::prost::alloc::vec::Vec<RotationSchedule>,
+    /// What happens when the relay daemon goes away.
+    #[prost(enumeration = "RelayLoss", tag = "12")]
+    pub relay_loss: i32,
+    /// Set when the relay daemon was lost and the session went on in a local directory, until its output is set
+    /// again.
+    #[prost(message, optional, tag = "13")]
+    pub fallback: ::core::option::Option<RelayFallback>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RelayFallback {
+    /// How the relay daemon was lost.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutputState {

@@ -9,7 +9,8 @@ use crate::app::{AppIdentity, ListedEvent};
 use crate::service::kernel;
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
 use crate::session::{
-    NetworkAttributes, OutputReport, OutputSetting, OutputStatus, Session, SessionCounters,
+    NetworkAttributes, OutputReport, OutputSetting, OutputStatus, RelayLoss, Session,
+    SessionCounters,
 };
 
 pub(super) fn session(session: &Session) -> v1::Session {
@@ -22,10 +23,22 @@ pub(super) fn session(session: &Session) -> v1::Session {
         owner_uid: session.owner.uid,
         owner_gid: session.owner.gid,
         network: Some(network(&report.network)),
+        relay_loss: relay_loss(report.relay_loss).into(),
+        fallback: report
+            .fallback
+            .clone()
+            .map(|reason| v1::RelayFallback { reason }),
         output_state: Some(state(report)),
         live_timer_us: session.live_timer_us,
         snapshot: session.is_snapshot(),
         rotation_schedules: rotations::schedules(&session.schedules()),
+    }
+}
+
+fn relay_loss(setting: RelayLoss) -> v1::RelayLoss {
+    match setting {
+        RelayLoss::Reconnect => v1::RelayLoss::Reconnect,
+        RelayLoss::Local => v1::RelayLoss::Local,
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Delivery {
     setting: OutputSetting,
     network: NetworkAttributes,
     relay_loss: RelayLoss,
+    /// The relay daemon was lost like this, and the session went on here.
+    fallback: Option<String>,
     pub(super) place: Option<Place>,
     /// The stretches of the trace in the present place.
     pub(super) chunks: Chunks,
@@ -87,6 +89,7 @@ impl Delivery {
             network: NetworkAttributes::default().implied_by(&setting),
             setting,
             relay_loss,
+            fallback: None,
             place: None,
             chunks: Chunks::default(),
             rotating: None,
@@ -193,6 +196,10 @@ pub(crate) struct OutputReport {
     pub setting: OutputSetting,
     /// Attributes, also while streaming is off.
     pub network: NetworkAttributes,
+    /// What happens when the relay daemon goes away.
+    pub relay_loss: RelayLoss,
+    /// The relay daemon was lost like this, and the session went on here.
+    pub fallback: Option<String>,
     /// Whether it works.
     pub status: OutputStatus,
     /// Consumer daemons that died and were replaced.
@@ -201,10 +208,12 @@ pub(crate) struct OutputReport {
 
 impl OutputReport {
     /// Of a session that was just created.
-    pub(super) fn of(setting: &OutputSetting) -> Self {
+    pub(super) fn of(setting: &OutputSetting, relay_loss: RelayLoss) -> Self {
         Self {
             setting: setting.clone(),
             network: NetworkAttributes::default().implied_by(setting),
+            relay_loss,
+            fallback: None,
             status: OutputStatus::Unused,
             replaced: 0,
         }
@@ -347,6 +356,7 @@ impl Session {
         let same_place = delivery.setting == setting && delivery.problem.is_none();
         if !same_place {
             self.move_to(&mut delivery, setting).await?;
+            delivery.fallback = None;
         }
         if let OutputSetting::Local(directory) = &delivery.setting {
             lock(&self.directory).clone_from(directory);
@@ -532,6 +542,8 @@ impl Session {
         let mut report = lock(&self.report);
         report.setting = delivery.setting.clone();
         report.network = delivery.network.clone();
+        report.relay_loss = delivery.relay_loss;
+        report.fallback.clone_from(&delivery.fallback);
         report.status = delivery.status();
     }
 }

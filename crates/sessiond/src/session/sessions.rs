@@ -131,7 +131,7 @@ impl Sessions {
             rotation: watch::Sender::new(None),
             commands: tokio::sync::Mutex::default(),
             plan: Mutex::new(Arc::new(Plan::default())),
-            report: Mutex::new(OutputReport::of(&output)),
+            report: Mutex::new(OutputReport::of(&output, new.relay_loss)),
             delivery: tokio::sync::Mutex::new(Delivery::new(
                 output,
                 new.relay_loss,

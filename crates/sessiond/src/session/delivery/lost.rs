@@ -89,6 +89,7 @@ impl Session {
             Ok(()) => {
                 info!("session `{}` goes on locally", self.name);
                 delivery.network.enabled = false;
+                delivery.fallback = Some(reason);
             }
             Err(refusal) => {
                 let message = format!("{reason}; and then: {}", refusal.message);
