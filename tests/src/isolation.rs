@@ -15,6 +15,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::World;
 use crate::peers::require;
+use crate::tracefs;
 
 const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
 
@@ -75,6 +76,14 @@ fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
 }
 
 fn outside(limit: Duration, name: &str) -> Result<()> {
+    let identity = tracefs::new_identity();
+    let result = outside_as(&identity, limit, name);
+    // Not in the namespace: that may be gone, and this is for the whole machine.
+    tracefs::clean_up(&identity);
+    result
+}
+
+fn outside_as(identity: &str, limit: Duration, name: &str) -> Result<()> {
     // Here, and not inside, so that the files belong to the user who runs the tests.
     crate::app::built()?;
     let mut child = private_self()?
@@ -86,6 +95,7 @@ fn outside(limit: Duration, name: &str) -> Result<()> {
             "--include-ignored",
         ])
         .env("RUST_BACKTRACE", "0")
+        .env(tracefs::IDENTITY, identity)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -129,7 +139,7 @@ fn private_self() -> Result<Command> {
         let mut command = Command::new("sudo");
         command.args([
             "--non-interactive",
-            "--preserve-env=PATH,LTTNG_RS_BIN_DIR",
+            "--preserve-env=PATH,LTTNG_RS_BIN_DIR,LTTNG_RS_KERNEL_IDENTITY",
             "env",
         ]);
         command

@@ -19,6 +19,7 @@ mod relay;
 mod target;
 mod toolchain;
 mod trace;
+pub mod tracefs;
 mod tree;
 mod viewer;
 mod wait;

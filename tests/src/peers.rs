@@ -23,6 +23,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("stdbuf", "coreutils"),
     ("sudo", "sudo"),
     ("taskset", "util-linux"),
+    ("trace-cmd", "trace-cmd"),
     ("unshare", "util-linux"),
 ];
 

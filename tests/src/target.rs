@@ -104,11 +104,22 @@ impl Target {
         log_path: PathBuf,
         log: File,
     ) -> Result<Self> {
+        Self::start_with(toolchain, who, log_path, log, &["--no-kernel"])
+    }
+
+    pub(crate) fn start_with(
+        toolchain: Toolchain,
+        who: Who,
+        log_path: PathBuf,
+        log: File,
+        options: &[&str],
+    ) -> Result<Self> {
         let program = toolchain.program("lttng-sessiond")?;
         // The parent ends when the daemon is ready.
         let status = who
             .command(&program)?
-            .args(["--no-kernel", "--background"])
+            .args(options)
+            .arg("--background")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

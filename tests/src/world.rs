@@ -54,6 +54,15 @@ impl World {
         Ok(target)
     }
 
+    /// Starts root's session daemon of ours with the kernel domain.
+    pub fn kernel_target(&mut self) -> Result<Target> {
+        let (log_path, log) = self.log_file("kernel-sessiond")?;
+        let who = Who::root(self.home());
+        let target = Target::start_with(Toolchain::Ours, who, log_path, log, &[])?;
+        self.daemons.push(target.daemon().clone());
+        Ok(target)
+    }
+
     /// Starts the session daemon of root on `host`.
     pub fn target_on(&mut self, toolchain: Toolchain, host: &Host) -> Result<Target> {
         self.target_of(toolchain, host.root())

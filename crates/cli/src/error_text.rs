@@ -20,6 +20,9 @@ pub(crate) fn says_all(code: ErrorCode) -> bool {
             | ErrorCode::BUFFER_TYPE_MISMATCH
             | ErrorCode::UST_EVENT_ENABLED
             | ErrorCode::UST_CHANNEL_EXISTS
+            | ErrorCode::KERNEL_CHANNEL_EXISTS
+            | ErrorCode::KERNEL_EVENT_EXISTS
+            | ErrorCode::KERNEL_CHANNEL_NOT_FOUND
             | ErrorCode::UST_CHANNEL_NOT_FOUND
             | ErrorCode::UST_EVENT_NOT_FOUND
             | ErrorCode::UST_CONTEXT_EXISTS

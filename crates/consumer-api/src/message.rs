@@ -60,7 +60,8 @@ pub enum Request {
     /// Adds a ring buffer to a trace and starts to drain it. Descriptors: its shared memory, then
     /// the read end of its wakeup pipe; of a buffer of the kernel ([`StreamSetup::kernel`]): its
     /// `trace_pipe_raw`, which does not block, its `stats`, and a memfd with the channel's events
-    /// (`kernel::selection`), to which the session daemon appends.
+    /// (`kernel::selection`), to which the session daemon appends; of [`StreamSetup::written`]: a memfd with
+    /// the packets, and the read end of a pipe that tells when there are more.
     AddStream(StreamSetup),
     /// All streams of the trace that exist now have been added. On a relay: the metadata stream is
     /// added, then `STREAMS_SENT`.
@@ -254,6 +255,9 @@ pub struct StreamSetup {
     /// The buffer is one of the kernel's.
     #[serde(default)]
     pub kernel: Option<KernelStream>,
+    /// The session daemon writes the packets itself, into a memfd, one after the other.
+    #[serde(default)]
+    pub written: bool,
 }
 
 /// The name under which a channel is counted in [`Answer::Counters`]: both domains may have a channel of the

@@ -13,13 +13,12 @@ use consumer_api::{KernelStream, Predecessor, StreamSetup};
 use kernel::page::Page;
 use kernel::tracefs::Stats;
 use kernel::transcode::{Programs, StreamIdentity, Transcoder};
-use ring_buffer::{FlushMode, PacketHeader, Padding, monotonic_now};
+use ring_buffer::{FlushMode, monotonic_now};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use zerocopy::FromBytes;
 
 use crate::kernel_formats::KernelFormats;
 use crate::output::OutputError;
-use crate::packet::Packet;
+use crate::packet::{MemoryPacket, Packet};
 use crate::source::{Deliver, Progress, Source, TakeError, Writers};
 
 /// Largest page that is taken for possible, bytes.
@@ -52,14 +51,6 @@ pub(crate) struct KernelSource {
 #[derive(Debug)]
 struct Kept {
     bytes: Vec<u8>,
-    events: u64,
-}
-
-/// A packet in memory of our own.
-#[derive(Debug)]
-struct KernelPacket<'a> {
-    header: PacketHeader,
-    bytes: &'a [u8],
     events: u64,
 }
 
@@ -183,12 +174,16 @@ impl Source for KernelSource {
     fn resume_after(&mut self, last: Predecessor) -> bool {
         let next = last.last_packet.map_or(0, |number| number + 1);
         self.transcoder.resume(next, last.discarded_events);
+        if last.last_packet.is_none() {
+            // A stream begins with a packet before any loss, so that readers know what is lost.
+            self.flush(FlushMode::Full);
+        }
         true
     }
 
     fn take(&mut self, _: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError> {
         if let Some(kept) = &self.kept {
-            deliver(&KernelPacket::new(&kept.bytes, kept.events).map_err(TakeError::Broken)?)
+            deliver(&MemoryPacket::new(&kept.bytes, Some(kept.events)).map_err(TakeError::Broken)?)
                 .map_err(TakeError::Output)?;
             self.kept = None;
             return Ok(Progress::Delivered);
@@ -210,7 +205,8 @@ impl Source for KernelSource {
         let last = self.transcoder.last_timestamp();
         self.flush = self.flush.filter(|(_, since)| last < *since);
         let packet = self.transcoder.finish(end);
-        let shown = KernelPacket::new(packet.bytes, packet.events).map_err(TakeError::Broken)?;
+        let shown =
+            MemoryPacket::new(packet.bytes, Some(packet.events)).map_err(TakeError::Broken)?;
         if let Err(error) = deliver(&shown) {
             self.kept = Some(Kept {
                 bytes: packet.bytes.to_vec(),
@@ -269,7 +265,7 @@ impl Source for KernelSource {
         self.held.drain(..surplus);
         let skipped = self.held.len().saturating_sub(most as usize);
         for held in self.held.iter().skip(skipped) {
-            let packet = KernelPacket::new(&held.bytes, held.events);
+            let packet = MemoryPacket::new(&held.bytes, Some(held.events));
             deliver(&packet.map_err(OutputError::Refused)?)?;
         }
         Ok(())
@@ -320,54 +316,5 @@ impl Losses {
         let mut text = [0; 1024];
         let got = rustix::io::pread(&self.stats, &mut text, 0).ok()?;
         Some(Stats::parse(&String::from_utf8_lossy(&text[..got])))
-    }
-}
-
-impl<'a> KernelPacket<'a> {
-    fn new(bytes: &'a [u8], events: u64) -> anyhow::Result<Self> {
-        let (header, _) = PacketHeader::read_from_prefix(bytes)
-            .map_err(|_| anyhow::anyhow!("a packet is shorter than its header"))?;
-        Ok(Self {
-            header,
-            bytes,
-            events,
-        })
-    }
-}
-
-impl Packet for KernelPacket<'_> {
-    fn header(&self) -> &PacketHeader {
-        &self.header
-    }
-
-    fn content_len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn padded_len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn events(&self) -> Option<u64> {
-        Some(self.events)
-    }
-
-    fn copy_to(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.bytes);
-    }
-
-    fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], _: Padding) -> io::Result<()> {
-        let mut parts = [io::IoSlice::new(prefix), io::IoSlice::new(self.bytes)];
-        let mut left = &mut parts[..];
-        io::IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            match rustix::io::writev(fd, left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(wrote) => io::IoSlice::advance_slices(&mut left, wrote),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod source;
 mod stream;
 mod timers;
 mod trace;
+mod written_source;
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use ring_buffer::{PacketHeader, PacketLease, Padding};
+use zerocopy::FromBytes;
 
 /// A packet that lies where it is until the output has it.
 pub(crate) trait Packet: Debug {
@@ -55,5 +56,63 @@ impl Packet for PacketLease<'_> {
 
     fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], padding: Padding) -> io::Result<()> {
         PacketLease::write_all(self, fd, prefix, padding)
+    }
+}
+
+/// A packet in memory of this process.
+#[derive(Debug)]
+pub(crate) struct MemoryPacket<'a> {
+    header: PacketHeader,
+    bytes: &'a [u8],
+    events: Option<u64>,
+}
+
+impl<'a> MemoryPacket<'a> {
+    /// All of a packet, which has no padding, and the number of its events if that is known.
+    pub(crate) fn new(bytes: &'a [u8], events: Option<u64>) -> anyhow::Result<Self> {
+        let (header, _) = PacketHeader::read_from_prefix(bytes)
+            .map_err(|_| anyhow::anyhow!("a packet is shorter than its header"))?;
+        Ok(Self {
+            header,
+            bytes,
+            events,
+        })
+    }
+}
+
+impl Packet for MemoryPacket<'_> {
+    fn header(&self) -> &PacketHeader {
+        &self.header
+    }
+
+    fn content_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn padded_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn events(&self) -> Option<u64> {
+        self.events
+    }
+
+    fn copy_to(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.bytes);
+    }
+
+    fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], _: Padding) -> io::Result<()> {
+        let mut parts = [io::IoSlice::new(prefix), io::IoSlice::new(self.bytes)];
+        let mut left = &mut parts[..];
+        io::IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match rustix::io::writev(fd, left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(wrote) => io::IoSlice::advance_slices(&mut left, wrote),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::kernel_formats::ChannelFormats;
 use crate::kernel_source::KernelSource;
 use crate::output::OutputError;
 use crate::packet::Packet;
+use crate::written_source::WrittenSource;
 
 /// Whether the writers of a stream may still finish what they began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,13 @@ pub(crate) fn open(
 ) -> anyhow::Result<Box<dyn Source>> {
     let count = fds.len();
     let Some(kernel) = setup.kernel else {
-        let [shm, pipe] = <[OwnedFd; 2]>::try_from(fds)
+        let [memory, pipe] = <[OwnedFd; 2]>::try_from(fds)
             .map_err(|_| anyhow!("a stream comes with 2 descriptors, not {count}"))?;
-        return Ok(Box::new(RingSource::attach(setup, uuid, &shm, pipe)?));
+        return Ok(if setup.written {
+            Box::new(WrittenSource::new(memory, pipe))
+        } else {
+            Box::new(RingSource::attach(setup, uuid, &memory, pipe)?)
+        });
     };
     let [pipe, stats, text] = <[OwnedFd; 3]>::try_from(fds)
         .map_err(|_| anyhow!("a stream of the kernel comes with 3 descriptors, not {count}"))?;

@@ -125,7 +125,11 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
     let (directory, listeners) = RunDirectory::take(Paths::new(options)?, tracing_gid)?;
     let run = format!("r{}_", host::random_text(6)?);
     let identity = directory.kernel_identity();
-    let kernel = KernelDomain::new(identity.map_err(|error| format!("{error:#}")), run);
+    let kernel = KernelDomain::new(
+        identity.map_err(|error| format!("{error:#}")),
+        run,
+        options.no_kernel,
+    );
     let daemon = Arc::new(Daemon::new(Host::discover()?, consumer, kernel));
     let kernel = daemon.kernel.clone();
     // A consumer daemon of a daemon that was killed may hold them for a moment.

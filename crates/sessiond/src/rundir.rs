@@ -23,6 +23,8 @@ use crate::options::Options;
 const BACKLOG: i32 = 4096;
 /// Enough to differ from all others on the machine.
 const IDENTITY_DIGITS: usize = 12;
+/// Gives the identity, where the run directory does not last.
+const IDENTITY_VARIABLE: &str = "LTTNG_RS_KERNEL_IDENTITY";
 
 /// Paths of everything in the run directory.
 #[derive(Clone, Debug)]
@@ -110,6 +112,9 @@ impl RunDirectory {
     /// What this run directory is called in the names of things outside of it, such as instances in tracefs:
     /// the same for every daemon that uses the directory.
     pub(crate) fn kernel_identity(&self) -> anyhow::Result<String> {
+        if let Ok(identity) = std::env::var(IDENTITY_VARIABLE) {
+            return Ok(identity);
+        }
         let path = self.paths.directory.join("kernel-identity");
         match fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),

@@ -1,6 +1,6 @@
 //! `lttng disable-event`.
 
-use control::v1::DisableEventRequest;
+use control::v1::{DisableEventRequest, EventKind};
 use control::{Client, ErrorCode};
 
 use crate::current_session;
@@ -30,11 +30,13 @@ pub(crate) struct Args {
     channel: Option<String>,
     #[command(flatten)]
     domain: Domains,
-    #[arg(long, hide = true)]
+    /// With -k: rules of system calls
+    #[arg(long)]
     syscall: bool,
     #[arg(long, hide = true)]
     probe: bool,
-    #[arg(long, hide = true)]
+    /// With -k: rules of tracepoints
+    #[arg(long)]
     tracepoint: bool,
     #[arg(long, hide = true)]
     function: bool,
@@ -64,8 +66,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         return Err(ui.fail("Missing event name(s).\n"));
     }
     no_more(context, &args.extra)?;
+    let kind = match kernel_types {
+        [true, ..] => EventKind::Syscall,
+        [_, true, ..] => EventKind::Probe,
+        [_, _, true, ..] => EventKind::Tracepoint,
+        [_, _, _, true, _] => EventKind::Function,
+        _ => EventKind::Unspecified,
+    };
     let session = current_session::or_current(ui, args.session)?;
     let batch = Batch {
+        kind,
         session,
         domain,
         channel: args.channel,
@@ -119,6 +129,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
 }
 
 struct Batch {
+    kind: EventKind,
     session: String,
     domain: Domain,
     channel: Option<String>,
@@ -135,7 +146,7 @@ impl Batch {
             domain: self.domain.proto(),
             channel: self.channel.clone().unwrap_or_default(),
             name: name.unwrap_or_default().into(),
-            ..DisableEventRequest::default()
+            kind: self.kind.into(),
         };
         client.disable_event(request).await?;
         Ok(())

@@ -32,7 +32,7 @@ impl Domain {
 /// Kernel or user space.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tracers {
-    /// Linux kernel domain (comes with a later version)
+    /// Linux kernel domain
     #[arg(short, long)]
     kernel: bool,
     /// User space domain
@@ -56,7 +56,7 @@ impl Tracers {
 /// Any domain.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Domains {
-    /// Linux kernel domain (comes with a later version)
+    /// Linux kernel domain
     #[arg(short, long)]
     pub(crate) kernel: bool,
     /// User space domain

@@ -15,6 +15,8 @@ use super::{names, no_more};
 /// Defaults of user space channels, bytes.
 const SUBBUF_SIZE_PER_UID: u64 = 524_288;
 const SUBBUF_SIZE_PER_PID: u64 = 16_384;
+/// Of kernel channels.
+const SUBBUF_SIZE_KERNEL: u64 = 1_048_576;
 const SUBBUF_COUNT: u64 = 4;
 
 /// Most bytes of a channel name.
@@ -40,7 +42,7 @@ pub(crate) struct Args {
     /// Overwrite the oldest packets when the buffers are full
     #[arg(long)]
     overwrite: bool,
-    /// Size of a sub-buffer (default 512k, with --buffers-pid 16k)
+    /// Size of a sub-buffer (default 512k, with --buffers-pid 16k, with -k 1M)
     #[arg(long, value_name = "SIZE")]
     subbuf_size: Option<String>,
     /// Number of sub-buffers per buffer (default 4)
@@ -88,7 +90,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
         return Err(ui.fail("Missing channel name."));
     };
     no_more(context, &args.extra)?;
-    fill_defaults(ui, &mut attributes, buffer_type);
+    fill_defaults(ui, &mut attributes, domain, buffer_type);
     let session = current_session::or_current(ui, args.session.clone())?;
     for name in names(channels) {
         check_name(ui, name)?;
@@ -122,6 +124,13 @@ fn check_name(ui: &Ui, name: &str) -> Result<(), Exit> {
     Ok(())
 }
 
+fn exists(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::UST_CHANNEL_EXISTS | ErrorCode::KERNEL_CHANNEL_EXISTS
+    )
+}
+
 /// The channels of one command, all with the same attributes.
 struct Batch<'a> {
     context: &'a Context,
@@ -145,7 +154,7 @@ impl Batch<'_> {
             };
             if let Err(failure) = &result {
                 self.say_failure(name, failure);
-                let exists = failure.code == ErrorCode::UST_CHANNEL_EXISTS;
+                let exists = exists(failure);
                 self.warned |= exists;
                 self.failed |= !exists;
             } else {
@@ -168,7 +177,8 @@ impl Batch<'_> {
     }
 
     async fn enable(&self, client: &mut Client, name: &str) -> Result<(), Failure> {
-        if self.splice {
+        // How the kernel's pages are read is our business; both ways mean the same.
+        if self.splice && self.domain == Domain::Ust {
             return Err(Failure::local(
                 ErrorCode::NOT_SUPPORTED,
                 "user space buffers are read with mmap only",
@@ -192,7 +202,7 @@ impl Batch<'_> {
             failure.text(),
             self.session
         );
-        if failure.code == ErrorCode::UST_CHANNEL_EXISTS {
+        if exists(failure) {
             ui.warn(text);
         } else {
             failure.say(ui, text);
@@ -337,9 +347,15 @@ fn blocking_timeout(ui: &Ui, text: &str) -> Result<i64, Exit> {
     Ok(us)
 }
 
-fn fill_defaults(ui: &Ui, attributes: &mut ChannelAttributes, buffer_type: BufferType) {
+fn fill_defaults(
+    ui: &Ui,
+    attributes: &mut ChannelAttributes,
+    domain: Domain,
+    buffer_type: BufferType,
+) {
     if attributes.subbuf_size == 0 {
         attributes.subbuf_size = match buffer_type {
+            _ if domain == Domain::Kernel => SUBBUF_SIZE_KERNEL,
             BufferType::PerPid => SUBBUF_SIZE_PER_PID,
             BufferType::PerUid | BufferType::Unspecified => SUBBUF_SIZE_PER_UID,
         };

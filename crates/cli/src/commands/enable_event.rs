@@ -1,7 +1,10 @@
 //! `lttng enable-event`.
 
+use std::env;
+use std::path::Path;
+
 use control::v1::{EnableEventRequest, EventKind, EventRule, LogLevelType};
-use control::{Client, ErrorCode};
+use control::{Client, ErrorCode, ProbeLocation};
 use filter::exclusion::{self, ExclusionError};
 
 use crate::daemon::{Context, Failure};
@@ -98,7 +101,7 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> Result<Outcome, Ex
             filter: args.filter.clone().unwrap_or_default(),
             enabled: true,
             kind: kind(&args).into(),
-            location: location(&args),
+            location: location(ui, &args)?,
             ..EventRule::default()
         },
         args,
@@ -132,14 +135,31 @@ fn kind(args: &Args) -> EventKind {
     }
 }
 
-fn location(args: &Args) -> String {
-    let given = [&args.probe, &args.userspace_probe, &args.function];
-    given
-        .into_iter()
-        .flatten()
-        .next()
-        .cloned()
-        .unwrap_or_default()
+/// The place of a probe; a program is looked for as a shell does, for the daemon has another path.
+fn location(ui: &Ui, args: &Args) -> Result<String, Exit> {
+    let Some(text) = &args.userspace_probe else {
+        let given = [&args.probe, &args.function];
+        return Ok(given
+            .into_iter()
+            .flatten()
+            .next()
+            .cloned()
+            .unwrap_or_default());
+    };
+    let place = ProbeLocation::parse(text).map_err(|error| ui.fail(error))?;
+    let named = Path::new(place.path());
+    let found = if place.path().contains('/') {
+        named.canonicalize().ok()
+    } else {
+        let directories = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&directories)
+            .find_map(|directory| directory.join(named).canonicalize().ok())
+    };
+    // What is not there is for the daemon to say, with its code.
+    Ok(match found {
+        Some(path) => place.in_file(&path.to_string_lossy()).to_string(),
+        None => place.to_string(),
+    })
 }
 
 fn check_type(ui: &Ui, args: &Args) -> Result<(), Exit> {
@@ -286,6 +306,9 @@ impl Batch<'_> {
             (Some(filter), true) => format!("Filter '{filter}' successfully set"),
             (Some(filter), false) => {
                 format!("Event {name}{excluding}: Filter '{filter}' successfully set")
+            }
+            (None, true) if self.args.syscall => {
+                format!("All kernel system calls are enabled in channel {channel}")
             }
             (None, true) => {
                 let what = if self.args.tracepoint {

@@ -2,8 +2,8 @@
 
 use control::ErrorCode;
 use control::v1::{
-    GetSessionRequest, GetSessionResponse, ListSessionsRequest, ListTracepointsRequest, Session,
-    Tracepoint,
+    EventKind, GetSessionRequest, GetSessionResponse, ListSessionsRequest, ListTracepointsRequest,
+    Session, Tracepoint,
 };
 
 use crate::daemon::{Context, Failure};
@@ -17,8 +17,8 @@ use super::no_more;
 
 /// List recording sessions and instrumentation points
 ///
-/// Lists the sessions; with NAME, one session in detail; with -u and no NAME, the tracepoints of the running
-/// applications.
+/// Lists the sessions; with NAME, one session in detail; without NAME, with -u the tracepoints of the running
+/// applications, with -k those of the kernel.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Name of a session
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// With NAME: only the domains
     #[arg(short, long)]
     domain: bool,
-    /// With -u: the fields of the tracepoints too
+    /// With -u or -k: the fields of the tracepoints too
     #[arg(short, long)]
     fields: bool,
     /// With -k: the system calls
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     if instrumentation.iter().any(|(wanted, ..)| *wanted) {
         let wanted = instrumentation.into_iter().filter(|(wanted, ..)| *wanted);
         let wanted: Vec<_> = wanted.map(|(_, domain, name)| (domain, name)).collect();
-        return Ok(points(context, &wanted, args.fields).await);
+        return Ok(points(context, &wanted, &args).await);
     }
     Ok(sessions(context).await)
 }
@@ -122,17 +122,15 @@ pub(super) async fn session(context: &Context, name: &str, details: &Details) ->
             return failed();
         }
     };
-    if details.kernel {
-        ui.error(format_args!(
-            "Session '{name}' has no kernel domain: it comes with a later version of lttng-rs"
-        ));
-        return failed();
-    }
     let channel = details.channel.as_deref();
     let filter = Filter {
         channel,
         domains_only: details.domains_only,
-        without_heading: details.userspace,
+        only: match (details.kernel, details.userspace) {
+            (true, false) => Some(Domain::Kernel),
+            (false, true) => Some(Domain::Ust),
+            _ => None,
+        },
     };
     let shown = text::say_details(ui, &answer, &filter);
     if let (Err(()), Some(channel)) = (shown, channel) {
@@ -151,14 +149,22 @@ async fn fetch_session(context: &Context, name: &str) -> Result<GetSessionRespon
 }
 
 /// Instrumentation points of one domain after the other, until one fails.
-async fn points(context: &Context, domains: &[(Domain, &str)], fields: bool) -> Outcome {
+async fn points(context: &Context, domains: &[(Domain, &str)], args: &Args) -> Outcome {
     let ui = &context.ui;
     let mut output = None;
     for (domain, name) in domains {
-        match fetch_points(context, *domain, fields).await {
+        let kind = match (*domain, args.syscall) {
+            (Domain::Kernel, true) => EventKind::Syscall,
+            _ => EventKind::Unspecified,
+        };
+        match fetch_points(context, *domain, kind, args.fields).await {
+            Ok(points) if *domain == Domain::Kernel => {
+                tracepoints::say_kernel(ui, &points, args.syscall);
+                output = Some(xml::kernel_points(&points, args.syscall, args.fields));
+            }
             Ok(points) => {
                 tracepoints::say(ui, &points);
-                output = Some(xml::tracepoints(&points, fields));
+                output = Some(xml::tracepoints(&points, args.fields));
             }
             Err(failure) => {
                 failure.say(
@@ -175,13 +181,14 @@ async fn points(context: &Context, domains: &[(Domain, &str)], fields: bool) -> 
 async fn fetch_points(
     context: &Context,
     domain: Domain,
+    kind: EventKind,
     with_fields: bool,
 ) -> Result<Vec<Tracepoint>, Failure> {
     let mut client = context.connect().await?;
     let request = ListTracepointsRequest {
         domain: domain.proto(),
         with_fields,
-        ..ListTracepointsRequest::default()
+        kind: kind.into(),
     };
     Ok(client
         .list_tracepoints(request)

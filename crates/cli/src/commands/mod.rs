@@ -10,6 +10,7 @@ pub(crate) mod disable_event;
 pub(crate) mod disable_rotation;
 pub(crate) mod disable_streaming;
 pub(crate) mod domain;
+pub(crate) use domain::Domain;
 pub(crate) mod enable_channel;
 pub(crate) mod enable_event;
 pub(crate) mod enable_rotation;

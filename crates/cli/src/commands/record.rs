@@ -12,7 +12,7 @@ use control::v1::output::Kind;
 use control::v1::output_state::Kind as OutputKind;
 use control::v1::{
     BufferType, ChannelAttributes, CreateSessionRequest, DestroySessionRequest,
-    DestroySessionResponse, Domain, EnableChannelRequest, EnableEventRequest, EventRule,
+    DestroySessionResponse, Domain, EnableChannelRequest, EnableEventRequest, EventKind, EventRule,
     LogLevelType, OutputState, Session, StartSessionRequest, StopSessionRequest,
 };
 use rustix::fs::{Access, access};
@@ -41,6 +41,12 @@ const CHANNEL: &str = "channel0";
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "lttng record [OPTIONS] -- COMMAND [ARGUMENT]...")]
 pub(crate) struct Args {
+    /// Record the kernel: without --event the scheduler, system calls, interrupts and block requests
+    #[arg(short, long)]
+    kernel: bool,
+    /// Record applications: the default, and with -k beside the kernel
+    #[arg(short, long)]
+    userspace: bool,
     /// Event to record, a name or a pattern with `*`; may be given more than once (default: all)
     #[arg(short, long = "event", value_name = "EVENT")]
     events: Vec<String>,
@@ -172,6 +178,73 @@ async fn prepare(
     session: &str,
     args: &Args,
 ) -> Result<(), (&'static str, Failure)> {
+    let user_space = args.userspace || !args.kernel;
+    if args.kernel {
+        // With both domains, the names are those of applications.
+        let named = if user_space {
+            &[][..]
+        } else {
+            &args.events[..]
+        };
+        prepare_kernel(client, session, named).await?;
+    }
+    if user_space {
+        prepare_user_space(client, session, args).await?;
+    }
+    let request = StartSessionRequest {
+        name: session.into(),
+    };
+    let started = client.start_session(request).await;
+    started.map_err(|refused| ("start tracing", refused.into()))?;
+    Ok(())
+}
+
+/// What analyses of a system look at first.
+const KERNEL_EVENTS: [(&str, EventKind); 5] = [
+    ("sched_*", EventKind::Tracepoint),
+    ("irq_*", EventKind::Tracepoint),
+    ("block_rq_*", EventKind::Tracepoint),
+    ("signal_*", EventKind::Tracepoint),
+    ("*", EventKind::Syscall),
+];
+
+async fn prepare_kernel(
+    client: &mut Client,
+    session: &str,
+    named: &[String],
+) -> Result<(), (&'static str, Failure)> {
+    let named: Vec<_> = named
+        .iter()
+        .map(|name| (name.as_str(), EventKind::Unspecified))
+        .collect();
+    let events = if named.is_empty() {
+        &KERNEL_EVENTS[..]
+    } else {
+        &named
+    };
+    for (name, kind) in events {
+        let request = EnableEventRequest {
+            session: session.into(),
+            domain: Domain::Kernel.into(),
+            channel: CHANNEL.into(),
+            rule: Some(EventRule {
+                name: (*name).into(),
+                log_level: -1,
+                kind: (*kind).into(),
+                ..EventRule::default()
+            }),
+        };
+        let enabled = client.enable_event(request).await;
+        enabled.map_err(|refused| ("enable a kernel event", refused.into()))?;
+    }
+    Ok(())
+}
+
+async fn prepare_user_space(
+    client: &mut Client,
+    session: &str,
+    args: &Args,
+) -> Result<(), (&'static str, Failure)> {
     let buffer_type = if args.pid_buffers {
         BufferType::PerPid
     } else {
@@ -207,11 +280,6 @@ async fn prepare(
         let enabled = client.enable_event(request).await;
         enabled.map_err(|refused| ("enable an event", refused.into()))?;
     }
-    let request = StartSessionRequest {
-        name: session.into(),
-    };
-    let started = client.start_session(request).await;
-    started.map_err(|refused| ("start tracing", refused.into()))?;
     Ok(())
 }
 

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use control::url;
 use control::v1::rotation_schedule::Kind;
 use control::v1::{
-    BufferType, Channel, ChannelAttributes, Domain, EventRule, GetSessionResponse, LogLevelType,
+    BufferType, Channel, ChannelAttributes, EventKind, EventRule, GetSessionResponse, LogLevelType,
     RotationSchedule, Session,
 };
 
+use crate::commands::Domain;
 use crate::log_level;
 use crate::render::{output_state, trackers};
 use crate::ui::Ui;
@@ -61,8 +62,8 @@ pub(crate) struct Filter<'a> {
     pub(crate) channel: Option<&'a str>,
     /// Only the names of the domains.
     pub(crate) domains_only: bool,
-    /// The domain was named: its heading is left out.
-    pub(crate) without_heading: bool,
+    /// Only this domain, without its heading.
+    pub(crate) only: Option<Domain>,
 }
 
 /// `lttng list NAME`. `Err` when the wanted channel is not there, after the heading, as upstream does.
@@ -83,37 +84,97 @@ pub(crate) fn say_details(
         ui.say("");
     }
     say_schedules(ui, &session.rotation_schedules);
-    let has_domain = !answer.channels.is_empty() || !answer.trackers.is_empty();
+    let domains = domains(answer);
     if filter.domains_only {
-        let domain = if has_domain { "- UST global" } else { "None" };
-        ui.say(format_args!("Domains:\n-------------\n  {domain}"));
+        ui.say("Domains:\n-------------");
+        if domains.is_empty() {
+            ui.say("  None");
+        }
+        for domain in domains {
+            ui.say(match domain {
+                Domain::Kernel => "  - Kernel",
+                Domain::Ust => "  - UST global",
+            });
+        }
         return Ok(());
     }
-    if !has_domain {
-        return Ok(());
+    let mut shown = false;
+    let mut looked = false;
+    for domain in domains {
+        if filter.only.is_none_or(|only| only == domain) {
+            looked = true;
+            shown |= say_domain(ui, answer, domain, filter);
+        }
     }
-    if !filter.without_heading {
+    // A session without anything to show is not one without the wanted channel.
+    if shown
+        || (!looked && filter.channel.is_none())
+        || (looked && answer.channels.is_empty() && filter.channel.is_none())
+    {
+        Ok(())
+    } else {
+        Err(())
+    }
+}
+
+/// Those that have something to show.
+pub(crate) fn domains(answer: &GetSessionResponse) -> Vec<Domain> {
+    let has = |domain: &Domain| {
+        let number = domain.proto();
+        answer
+            .channels
+            .iter()
+            .any(|channel| channel.domain == number)
+            || answer
+                .trackers
+                .iter()
+                .any(|tracker| tracker.domain == number)
+    };
+    [Domain::Kernel, Domain::Ust]
+        .into_iter()
+        .filter(has)
+        .collect()
+}
+
+/// Whether a channel was shown, or none was looked for.
+fn say_domain(ui: &Ui, answer: &GetSessionResponse, domain: Domain, filter: &Filter<'_>) -> bool {
+    let snapshot = answer
+        .session
+        .as_ref()
+        .is_some_and(|session| session.snapshot);
+    if filter.only.is_none() {
         let scheme = match answer.buffer_type() {
             BufferType::PerPid => "per-process",
             BufferType::PerUid | BufferType::Unspecified => "per-user",
         };
-        ui.say(format_args!(
-            "=== Domain: User space ===\n\nBuffering scheme: {scheme}\n"
-        ));
+        match domain {
+            Domain::Kernel => ui.say("=== Domain: Linux kernel ===\n"),
+            Domain::Ust => ui.say(format_args!(
+                "=== Domain: User space ===\n\nBuffering scheme: {scheme}\n"
+            )),
+        }
     }
-    ui.say(trackers::text(Domain::Ust, &answer.trackers));
-    if answer.channels.is_empty() && filter.channel.is_none() {
-        return Ok(());
+    let tracked = match domain {
+        Domain::Kernel => control::v1::Domain::Kernel,
+        Domain::Ust => control::v1::Domain::Ust,
+    };
+    ui.say(trackers::text(tracked, &answer.trackers));
+    let channels = answer.channels.iter();
+    let mut channels = channels
+        .filter(|channel| channel.domain == domain.proto())
+        .peekable();
+    if channels.peek().is_none() && filter.channel.is_none() {
+        return true;
     }
     ui.say("Channels:\n-------------");
     let mut shown = false;
-    for channel in &answer.channels {
+    for channel in channels {
         if filter.channel.is_none_or(|name| name == channel.name) {
-            ui.say(channel_text(channel, session.snapshot));
+            ui.say(channel_text(channel, snapshot));
             shown = true;
         }
     }
-    if shown { Ok(()) } else { Err(()) }
+    shown
 }
 
 /// When the session rotates by itself.
@@ -211,6 +272,16 @@ fn attributes(out: &mut String, attributes: &ChannelAttributes) {
     line("      Output mode:", "mmap".into());
 }
 
+fn kind_text(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Unspecified | EventKind::Tracepoint => "tracepoint",
+        EventKind::Syscall => "syscall",
+        EventKind::Probe => "probe",
+        EventKind::UserspaceProbe => "userspace-probe",
+        EventKind::Function => "function",
+    }
+}
+
 fn rule_text(rule: &EventRule) -> String {
     let mut out = rule.name.clone();
     let relation = match rule.log_level_type() {
@@ -222,12 +293,16 @@ fn rule_text(rule: &EventRule) -> String {
         let (name, number) = (log_level::name(rule.log_level), rule.log_level);
         let _ = write!(out, " (loglevel {relation} {name} ({number}))");
     }
-    let _ = write!(out, " (type: tracepoint) [{}]", enabled(rule.enabled));
+    let kind = kind_text(rule.kind());
+    let _ = write!(out, " (type: {kind}) [{}]", enabled(rule.enabled));
     if !rule.exclusions.is_empty() {
         let _ = write!(out, " [exclusions: {}]", rule.exclusions.join(","));
     }
     if !rule.filter.is_empty() {
         let _ = write!(out, " [filter: '{}']", rule.filter);
+    }
+    if !rule.location.is_empty() {
+        let _ = write!(out, " [location: {}]", rule.location);
     }
     out
 }

@@ -54,17 +54,44 @@ pub(crate) fn say(ui: &Ui, tracepoints: &[Tracepoint]) {
                 tracepoint.name,
                 log_level::name(level)
             ));
-            for field in &tracepoint.fields {
-                let nowrite = if field.nowrite { " [no write]" } else { "" };
-                let kind = field_type(field.r#type());
-                ui.say(format_args!(
-                    "        field: {} ({kind}){nowrite}",
-                    field.name
-                ));
-            }
+            say_fields(ui, tracepoint);
         }
     }
     ui.say("");
+}
+
+/// `lttng list -k [--syscall] [-f]`.
+pub(crate) fn say_kernel(ui: &Ui, points: &[Tracepoint], syscalls: bool) {
+    if syscalls {
+        ui.say("System calls:\n-------------");
+    } else {
+        ui.say("Kernel events:\n-------------");
+    }
+    for point in points {
+        if syscalls {
+            ui.say(format_args!("      {}", point.name));
+        } else {
+            let level = point.log_level;
+            ui.say(format_args!(
+                "      {} (loglevel: {} ({level})) (type: tracepoint)",
+                point.name,
+                log_level::name(level)
+            ));
+        }
+        say_fields(ui, point);
+    }
+    ui.say("");
+}
+
+fn say_fields(ui: &Ui, point: &Tracepoint) {
+    for field in &point.fields {
+        let nowrite = if field.nowrite { " [no write]" } else { "" };
+        let kind = field_type(field.r#type());
+        ui.say(format_args!(
+            "        field: {} ({kind}){nowrite}",
+            field.name
+        ));
+    }
 }
 
 fn field_type(kind: Type) -> &'static str {

@@ -4,12 +4,14 @@ use control::url;
 use control::v1::rotation_schedule::Kind;
 use control::v1::tracepoint_field::Type;
 use control::v1::{
-    BufferType, Channel, ChannelAttributes, Domain, EventRule, GetSessionResponse, LogLevelType,
+    BufferType, Channel, ChannelAttributes, EventKind, EventRule, GetSessionResponse, LogLevelType,
     RotationSchedule, Session, Tracepoint,
 };
 
+use crate::commands::Domain;
 use crate::log_level;
 use crate::mi::Element;
+use crate::render::session::domains;
 use crate::render::tracepoints::applications;
 use crate::render::{output_state, trackers};
 
@@ -48,19 +50,25 @@ pub(crate) fn details(answer: &GetSessionResponse, only: Option<&str>, channels:
     let Some(described) = &answer.session else {
         return Element::new("session", []);
     };
-    let mut domain = domain(answer.buffer_type());
-    if channels {
+    let all = domains(answer).into_iter().map(|which| {
+        let (element, tracked) = match which {
+            Domain::Kernel => (kernel_domain(), control::v1::Domain::Kernel),
+            Domain::Ust => (domain(answer.buffer_type()), control::v1::Domain::Ust),
+        };
+        if !channels {
+            return element;
+        }
         let channels = answer
             .channels
             .iter()
+            .filter(|channel| channel.domain == which.proto())
             .filter(|channel| only.is_none_or(|name| name == channel.name))
             .map(full_channel);
-        domain = domain
-            .with(trackers::elements(Domain::Ust, &answer.trackers))
-            .with(Element::new("channels", channels));
-    }
-    let has_domain = !answer.channels.is_empty() || !answer.trackers.is_empty();
-    let domains = has_domain.then_some(domain);
+        element
+            .with(trackers::elements(tracked, &answer.trackers))
+            .with(Element::new("channels", channels))
+    });
+    let all: Vec<_> = all.collect();
     let element = session(described);
     let schedules = &described.rotation_schedules;
     let element = if schedules.is_empty() {
@@ -69,7 +77,7 @@ pub(crate) fn details(answer: &GetSessionResponse, only: Option<&str>, channels:
         let schedules = schedules.iter().filter_map(schedule);
         element.with(Element::new("rotation_schedules", schedules))
     };
-    element.with(Element::new("domains", domains))
+    element.with(Element::new("domains", all))
 }
 
 /// A rotation schedule.
@@ -78,6 +86,16 @@ pub(crate) fn schedule(schedule: &RotationSchedule) -> Option<Element> {
         Kind::PeriodUs(us) => Element::new("periodic", [Element::text("time_us", us)]),
         Kind::SizeBytes(bytes) => Element::new("size_threshold", [Element::text("bytes", bytes)]),
     })
+}
+
+fn kernel_domain() -> Element {
+    Element::new(
+        "domain",
+        [
+            Element::text("type", "KERNEL"),
+            Element::text("buffer_type", "GLOBAL"),
+        ],
+    )
 }
 
 fn domain(buffer_type: BufferType) -> Element {
@@ -145,11 +163,21 @@ fn rule(rule: &EventRule) -> Element {
     event(rule, !rule.filter.is_empty())
 }
 
+fn kind(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Unspecified | EventKind::Tracepoint => "TRACEPOINT",
+        EventKind::Syscall => "SYSCALL",
+        EventKind::Probe => "PROBE",
+        EventKind::UserspaceProbe => "USERSPACE_PROBE",
+        EventKind::Function => "FUNCTION",
+    }
+}
+
 /// A rule, with its filter or without, as `enable-event` shows it.
 pub(crate) fn event(rule: &EventRule, with_filter: bool) -> Element {
     let mut children = vec![
         Element::text("name", &rule.name),
-        Element::text("type", "TRACEPOINT"),
+        Element::text("type", kind(rule.kind())),
         Element::text("enabled", rule.enabled),
     ];
     if with_filter {
@@ -190,12 +218,24 @@ pub(crate) fn tracepoints(tracepoints: &[Tracepoint], with_fields: bool) -> Elem
     Element::new("domains", [domain])
 }
 
+/// `list -k [--syscall] [-f]`.
+pub(crate) fn kernel_points(points: &[Tracepoint], syscalls: bool, with_fields: bool) -> Element {
+    let what = if syscalls { "SYSCALL" } else { "TRACEPOINT" };
+    let events = points.iter().map(|shown| point(shown, what, with_fields));
+    let domain = kernel_domain().with(Element::new("events", events));
+    Element::new("domains", [domain])
+}
+
 fn tracepoint(tracepoint: &Tracepoint, with_fields: bool) -> Element {
+    point(tracepoint, "TRACEPOINT", with_fields)
+}
+
+fn point(tracepoint: &Tracepoint, what: &str, with_fields: bool) -> Element {
     let event = Element::new(
         "event",
         [
             Element::text("name", &tracepoint.name),
-            Element::text("type", "TRACEPOINT"),
+            Element::text("type", what),
             Element::text("enabled", true),
             Element::text("loglevel", log_level::name(tracepoint.log_level)),
             Element::text("loglevel_type", "ALL"),

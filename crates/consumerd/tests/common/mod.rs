@@ -370,6 +370,7 @@ fn stream(trace: u64, cpu: u32, shape: Shape) -> TracedStream {
         tracefile_count: 0,
         resume: None,
         kernel: None,
+        written: false,
     };
     TracedStream {
         setup,

@@ -117,7 +117,15 @@ impl Instance {
     }
 
     /// Records only events of these threads and, as they come into being, of their children; `None`: of all.
+    /// The instance pauses meanwhile: with half a list it would record what it should not.
     pub fn set_threads(&self, tids: Option<&[u32]>) -> Result<(), TracefsError> {
+        let was_on = number(&self.file("tracing_on"))? != 0;
+        self.set_tracing(false)?;
+        self.write_threads(tids)?;
+        self.set_tracing(was_on)
+    }
+
+    fn write_threads(&self, tids: Option<&[u32]>) -> Result<(), TracefsError> {
         let path = self.file("set_event_pid");
         self.write("options/event-fork", flag(tids.is_some()))?;
         write(&path, "")?;

@@ -70,7 +70,10 @@ pub(super) fn session_details(of: &Session, counted: &SessionCounters) -> v1::Ge
             .collect(),
         buffer_type: buffer_type.into(),
         counters: Some(counters(&counted.total)),
-        trackers: trackers::all(&plan),
+        trackers: kernel::trackers(&plan.kernel)
+            .into_iter()
+            .chain(trackers::all(&plan))
+            .collect(),
     }
 }
 

@@ -29,6 +29,8 @@ use super::answers;
 const GIVEN: [&str; 1] = ["tid"];
 /// Largest program that is searched for the place of a probe.
 const MAX_PROGRAM_BYTES: u64 = 1 << 30;
+/// Linux gives no larger process ids.
+const MAX_PROCESS: u32 = 1 << 22;
 
 fn refuse<T>(code: ErrorCode, message: impl Display) -> Result<T, Refusal> {
     Err(Refusal::new(code, message.to_string()))
@@ -321,6 +323,52 @@ fn rule(planned: &PlannedKernelRule) -> v1::EventRule {
         location,
         ..v1::EventRule::default()
     }
+}
+
+/// The kernel's own ring buffers know processes by their ids only.
+pub(super) fn check_attribute(attribute: v1::ProcessAttribute) -> Result<(), Refusal> {
+    if attribute == v1::ProcessAttribute::ProcessId {
+        return Ok(());
+    }
+    refuse(
+        ErrorCode::NOT_SUPPORTED,
+        "the kernel domain tracks process ids (--pid) only",
+    )
+}
+
+/// The process that a value stands for.
+pub(super) fn process(value: Option<v1::ProcessAttributeValue>) -> Result<u32, Refusal> {
+    use v1::process_attribute_value::Kind;
+
+    match value.and_then(|value| value.kind) {
+        Some(Kind::Id(id)) if (1..MAX_PROCESS).contains(&id) => Ok(id),
+        _ => refuse(ErrorCode::INVALID, "that is no process id"),
+    }
+}
+
+/// The tracker of processes.
+pub(super) fn tracker(plan: &KernelPlan) -> v1::Tracker {
+    use v1::process_attribute_value::Kind;
+
+    let value = |id: &u32| v1::ProcessAttributeValue {
+        kind: Some(Kind::Id(*id)),
+    };
+    let policy = match &plan.tracked {
+        None => v1::TrackingPolicy::IncludeAll,
+        Some(_) => v1::TrackingPolicy::IncludeSet,
+    };
+    v1::Tracker {
+        domain: v1::Domain::Kernel.into(),
+        attribute: v1::ProcessAttribute::ProcessId.into(),
+        policy: policy.into(),
+        values: plan.tracked.iter().flatten().map(value).collect(),
+    }
+}
+
+/// The kernel's trackers, if the session has the domain.
+pub(super) fn trackers(plan: &KernelPlan) -> Option<v1::Tracker> {
+    let has_domain = !plan.channels.is_empty() || plan.tracked.is_some();
+    has_domain.then(|| tracker(plan))
 }
 
 /// What the kernel offers, by name.

@@ -139,14 +139,6 @@ fn not_there(what: &str) -> Status {
     )
 }
 
-/// The kernel domain has no trackers yet.
-fn only_user_space(domain: i32) -> Result<(), Status> {
-    match is_kernel(domain)? {
-        true => Err(not_there("tracking of processes in the kernel domain")),
-        false => Ok(()),
-    }
-}
-
 /// Whether a request is about the kernel domain.
 fn is_kernel(domain: i32) -> Result<bool, Status> {
     match Domain::try_from(domain) {
@@ -609,7 +601,11 @@ impl SessionDaemon for Service {
         request: Request<v1::GetTrackerRequest>,
     ) -> Answer<v1::GetTrackerResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
-        only_user_space(request.get_ref().domain)?;
+        if is_kernel(request.get_ref().domain)? {
+            kernel::check_attribute(request.get_ref().attribute()).map_err(refused)?;
+            let tracker = Some(kernel::tracker(&session.plan().kernel));
+            return Ok(Response::new(v1::GetTrackerResponse { tracker }));
+        }
         let attribute = trackers::attribute(request.get_ref().attribute).map_err(refused)?;
         let tracker = Some(trackers::one(&session.plan(), attribute));
         Ok(Response::new(v1::GetTrackerResponse { tracker }))
@@ -621,7 +617,13 @@ impl SessionDaemon for Service {
     ) -> Answer<v1::SetTrackingPolicyResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        only_user_space(request.domain)?;
+        if is_kernel(request.domain)? {
+            kernel::check_attribute(request.attribute()).map_err(refused)?;
+            let all = request.policy() == v1::TrackingPolicy::IncludeAll;
+            self.change_kernel(session, move |plan, _| Ok(plan.set_tracking(all)))
+                .await?;
+            return Ok(Response::new(v1::SetTrackingPolicyResponse {}));
+        }
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let policy = trackers::policy(request.policy).map_err(refused)?;
         self.change(session, move |plan| {
@@ -634,7 +636,13 @@ impl SessionDaemon for Service {
     async fn track(&self, request: Request<v1::TrackRequest>) -> Answer<v1::TrackResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        only_user_space(request.domain)?;
+        if is_kernel(request.domain)? {
+            kernel::check_attribute(request.attribute()).map_err(refused)?;
+            let process = kernel::process(request.value).map_err(refused)?;
+            self.change_kernel(session, move |plan, _| plan.track(process))
+                .await?;
+            return Ok(Response::new(v1::TrackResponse {}));
+        }
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let value = trackers::value(attribute, request.value).map_err(refused)?;
         self.change(session, move |plan| Ok((plan.track(attribute, value)?, ())))
@@ -645,7 +653,13 @@ impl SessionDaemon for Service {
     async fn untrack(&self, request: Request<v1::UntrackRequest>) -> Answer<v1::UntrackResponse> {
         let session = self.session(&request, &request.get_ref().session)?;
         let request = request.into_inner();
-        only_user_space(request.domain)?;
+        if is_kernel(request.domain)? {
+            kernel::check_attribute(request.attribute()).map_err(refused)?;
+            let process = kernel::process(request.value).map_err(refused)?;
+            self.change_kernel(session, move |plan, _| plan.untrack(process))
+                .await?;
+            return Ok(Response::new(v1::UntrackResponse {}));
+        }
         let attribute = trackers::attribute(request.attribute).map_err(refused)?;
         let value = trackers::value(attribute, request.value).map_err(refused)?;
         self.change(session, move |plan| {

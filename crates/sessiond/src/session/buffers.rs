@@ -297,6 +297,7 @@ impl ChannelBuffers {
             tracefile_count: attributes.tracefile_count,
             resume,
             kernel: None,
+            written: false,
         }
     }
 }

@@ -73,6 +73,8 @@ struct State {
     announced: BTreeMap<EventName, Announced>,
     /// Events that record now, with their filters.
     enabled: BTreeMap<EventName, Option<String>>,
+    /// Threads that are recorded; `None`: all.
+    threads: Option<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,7 @@ impl KernelChannel {
                 formats,
                 announced: BTreeMap::new(),
                 enabled: BTreeMap::new(),
+                threads: None,
             }),
         })
     }
@@ -191,6 +194,7 @@ impl KernelChannel {
                 kernel: Some(KernelStream {
                     page_size: self.page_size,
                 }),
+                written: false,
             };
             let fds = vec![
                 stream.pipe.clone(),
@@ -300,10 +304,14 @@ impl KernelChannel {
 
     /// Records only these threads; `None`: all.
     pub(super) fn set_threads(&self, tids: Option<&[u32]>) -> Result<(), KernelError> {
-        match &*lock(&self.instance) {
-            Some(instance) => Ok(instance.set_threads(tids)?),
-            None => Ok(()),
+        let mut state = lock(&self.state);
+        if let Some(instance) = &*lock(&self.instance)
+            && state.threads.as_deref() != tids
+        {
+            instance.set_threads(tids)?;
+            state.threads = tids.map(<[u32]>::to_vec);
         }
+        Ok(())
     }
 
     /// Starts or stops.

@@ -15,18 +15,24 @@ pub(crate) struct KernelDomain {
     owner: Result<Owner, String>,
     /// Begins the names of this daemon's instances; another one for each start of the daemon.
     run: String,
+    /// The administrator does not want it.
+    off: bool,
 }
 
 impl KernelDomain {
     /// `identity` tells this daemon from others on the machine, and is the same after a restart.
-    pub(crate) fn new(identity: Result<String, String>, run: String) -> Self {
+    pub(crate) fn new(identity: Result<String, String>, run: String, off: bool) -> Self {
         let owner =
             identity.and_then(|identity| Owner::new(&identity).map_err(|error| error.to_string()));
-        Self { owner, run }
+        Self { owner, run, off }
     }
 
     /// Tracefs, found or mounted now: it may come and go.
     pub(crate) fn tracefs(&self) -> Result<Tracefs, Refusal> {
+        if self.off {
+            let message = "the session daemon was started with --no-kernel";
+            return Err(Refusal::new(ErrorCode::KERNEL_UNAVAILABLE, message));
+        }
         Tracefs::find().map_err(|error| {
             // Upstream's codes: without root there is no kernel domain in any case.
             let root = rustix::process::geteuid().is_root();
@@ -60,7 +66,7 @@ impl KernelDomain {
 
     /// Removes what a former run of this daemon left.
     pub(crate) fn remove_leftovers(&self) {
-        let (Ok(owner), Ok(tracefs)) = (&self.owner, Tracefs::find()) else {
+        let (Ok(owner), Ok(tracefs)) = (&self.owner, self.tracefs()) else {
             return;
         };
         for _ in 0..ATTEMPTS {

@@ -5,6 +5,7 @@ mod channel;
 mod domain;
 mod filters;
 pub(crate) mod plan;
+mod state_dump;
 mod threads;
 mod trace;
 mod wanted;
@@ -61,9 +62,12 @@ impl Session {
         };
         tokio::task::block_in_place(|| {
             trace.apply(&plan.kernel)?;
-            trace.set_tracing(true)
+            trace.set_tracing(true)?;
+            // Now: what changes from here on is in the other streams.
+            trace.dump_state();
+            Ok(())
         })
-        .map_err(|error| refused(&error))
+        .map_err(|error: KernelError| refused(&error))
     }
 
     /// Lets the kernel record what the plan wants now.
@@ -98,7 +102,8 @@ impl Session {
         let owner = self.kernel_domain.owner()?.clone();
         let uuid = random_uuid().map_err(|error| refused(&error.into()))?;
         let cpus = self.host.cpus;
-        let streams = plan.kernel.channels.len() as u64 * u64::from(cpus);
+        // One more for the state dump.
+        let streams = plan.kernel.channels.len() as u64 * u64::from(cpus) + 1;
         let (key, first_stream, path) = lock(&self.numbers).take_trace(PATH.into(), streams);
         let identity = KernelIdentity {
             key,

@@ -203,6 +203,52 @@ impl KernelPlan {
         self.with_channel(channel, |channel| channel.contexts.push(context.to_owned()))
     }
 
+    /// Records all processes, or none but those that are added later.
+    pub(crate) fn set_tracking(&self, all: bool) -> KernelPlan {
+        let mut plan = self.clone();
+        plan.tracked = (!all).then(BTreeSet::new);
+        plan
+    }
+
+    /// Records this process too.
+    pub(crate) fn track(&self, process: u32) -> Change {
+        self.with_tracked(|tracked| match tracked.insert(process) {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                ErrorCode::PROCESS_ATTRIBUTE_EXISTS,
+                format!("the process {process} is tracked already"),
+            )),
+        })
+    }
+
+    /// Records this process no more.
+    pub(crate) fn untrack(&self, process: u32) -> Change {
+        self.with_tracked(|tracked| match tracked.remove(&process) {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                ErrorCode::PROCESS_ATTRIBUTE_MISSING,
+                format!("the process {process} is not tracked"),
+            )),
+        })
+    }
+
+    fn with_tracked(
+        &self,
+        change: impl FnOnce(&mut BTreeSet<u32>) -> Result<(), Refusal>,
+    ) -> Change {
+        let mut plan = self.clone();
+        match &mut plan.tracked {
+            Some(tracked) => change(tracked)?,
+            None => {
+                return Err(Refusal::new(
+                    ErrorCode::TRACKER_INVALID_POLICY,
+                    "all processes are recorded: there is no set of them to change",
+                ));
+            }
+        }
+        Ok(plan)
+    }
+
     fn require(&self, name: &str) -> Result<&Arc<PlannedKernelChannel>, Refusal> {
         self.channel(name).ok_or_else(|| {
             let message = format!("the session has no kernel channel `{name}`");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 
-use consumer_api::{Request, TraceKey, TraceSetup};
+use consumer_api::{Request, StreamKey, TraceKey, TraceSetup};
 use kernel::tracefs::{EventName, Owner, Tracefs};
 use tracing::warn;
 
@@ -12,6 +12,7 @@ use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::kernel::channel::{KernelChannel, KernelError};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
+use crate::session::kernel::state_dump::StateDumpStream;
 use crate::session::kernel::threads;
 use crate::session::kernel::wanted::Wanted;
 use crate::session::live_trace::{After, BufferShape, LiveTrace};
@@ -39,6 +40,7 @@ pub(super) struct KernelTrace {
     tracefs: Tracefs,
     owner: Owner,
     channels: Vec<KernelChannel>,
+    state_dump: StateDumpStream,
     metadata: Mutex<MetadataText>,
     /// Events that were made for the probe rules, by the rule's number.
     probes: Mutex<BTreeMap<u64, Vec<EventName>>>,
@@ -54,9 +56,16 @@ impl KernelTrace {
         cpus: u32,
         preamble: &str,
     ) -> Result<Self, KernelError> {
+        let channels = plan.channels.len() as u64;
+        let last = identity.first_stream + channels * u64::from(cpus);
+        let names = plan.channels.iter().map(|channel| channel.name.as_str());
+        let state_dump = StateDumpStream::create(identity.uuid, StreamKey(last), names)?;
+        let mut metadata = MetadataText::new(preamble)?;
+        metadata.append(&state_dump.metadata())?;
         let mut trace = Self {
             channels: Vec::new(),
-            metadata: Mutex::new(MetadataText::new(preamble)?),
+            state_dump,
+            metadata: Mutex::new(metadata),
             probes: Mutex::default(),
             tracefs,
             owner,
@@ -135,6 +144,11 @@ impl KernelTrace {
         Ok(())
     }
 
+    /// Writes the state of the system into the trace.
+    pub(super) fn dump_state(&self) {
+        self.state_dump.write();
+    }
+
     /// Starts or stops all channels.
     pub(super) fn set_tracing(&self, on: bool) -> Result<(), KernelError> {
         for channel in &self.channels {
@@ -186,6 +200,9 @@ impl LiveTrace for KernelTrace {
             let setups = channel.setups(trace, after).into_iter();
             requests.extend(setups.map(|(setup, fds)| (Request::AddStream(setup), fds)));
         }
+        let key = self.state_dump.key();
+        let (setup, fds) = self.state_dump.setup(trace, after(key));
+        requests.push((Request::AddStream(setup), fds));
         requests.push((Request::PublishTrace { trace }, Vec::new()));
         requests
     }

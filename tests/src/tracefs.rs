@@ -1,0 +1,257 @@
+//! The kernel's tracing file system in tests. It is one for the whole machine: what tests make there has names
+//! that begin with the test's own identity, and is removed when the test ends, however it ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::peers::require;
+use crate::process::run;
+use crate::{Output, World};
+
+/// Says to a daemon, and to the code here, what the identity is.
+pub const IDENTITY: &str = "LTTNG_RS_KERNEL_IDENTITY";
+const ROOT: &str = "/sys/kernel/tracing";
+
+/// An identity that no other test has that runs now.
+pub(crate) fn new_identity() -> String {
+    format!("t{}", std::process::id())
+}
+
+/// Removes what the test with this identity left.
+pub(crate) fn clean_up(identity: &str) {
+    for instance in instances_of(identity).unwrap_or_default() {
+        let _ = fs::remove_dir(instance);
+    }
+    let probes = Path::new(ROOT).join("uprobe_events");
+    for line in fs::read_to_string(&probes).unwrap_or_default().lines() {
+        let event = line
+            .split_once(':')
+            .and_then(|(_, rest)| rest.split(' ').next());
+        if let Some(event) =
+            event.filter(|event| event.starts_with(&format!("lttng_rs_{identity}")))
+        {
+            let _ = Command::new("sh")
+                .args(["-c", "echo \"-:$1\" >> \"$2\"", "sh", event])
+                .arg(&probes)
+                .status();
+        }
+    }
+}
+
+fn identity() -> Result<String> {
+    std::env::var(IDENTITY).context("the test has no identity for tracefs")
+}
+
+/// A number that the loads of this test use, and nobody else: `close` of it marks their threads.
+pub fn mark() -> Result<i64> {
+    let number: i64 = identity()?.trim_start_matches('t').parse()?;
+    Ok(1_000_000 + number)
+}
+
+/// Instances of this test's session daemons.
+pub fn instances(_: &World) -> Result<Vec<PathBuf>> {
+    instances_of(&format!("{}-", identity()?))
+}
+
+fn instances_of(identity: &str) -> Result<Vec<PathBuf>> {
+    let dir = Path::new(ROOT).join("instances");
+    let prefix = format!("lttng-rs-{identity}");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// What the kernel says about events that were produced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Produced {
+    /// Read by somebody.
+    pub read: u64,
+    /// Not to be read by anybody any more.
+    pub lost: u64,
+    /// Still there.
+    pub left: u64,
+}
+
+/// The kernel's own counts, over all instances of this test's session daemons.
+pub fn produced(w: &World) -> Result<Produced> {
+    let mut produced = Produced::default();
+    for instance in instances(w)? {
+        for cpu in fs::read_dir(instance.join("per_cpu"))? {
+            let text = fs::read_to_string(cpu?.path().join("stats"))?;
+            for line in text.lines() {
+                let Some((name, value)) = line.split_once(": ") else {
+                    continue;
+                };
+                let value: u64 = value.trim().parse().unwrap_or(0);
+                match name {
+                    "entries" => produced.left += value,
+                    "read events" => produced.read += value,
+                    "overrun" | "commit overrun" | "dropped events" => produced.lost += value,
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(produced)
+}
+
+/// What trace-cmd recorded while a command ran.
+#[derive(Debug)]
+pub struct TraceCmd {
+    /// Of the command.
+    pub output: Output,
+    lines: Vec<Line>,
+}
+
+/// One event as trace-cmd prints it.
+#[derive(Debug)]
+pub struct Line {
+    /// Thread.
+    pub tid: i64,
+    /// Name.
+    pub name: String,
+    /// The rest.
+    pub text: String,
+}
+
+impl TraceCmd {
+    /// Records `events` in an instance of its own while `command` runs.
+    pub fn record(w: &World, events: &[&str], command: &[&str]) -> Result<Self> {
+        let trace_cmd = require("trace-cmd")?;
+        // It wants to write this file, which may be refused; everybody else keeps theirs.
+        let plain = w.path("ftrace_enabled");
+        fs::write(&plain, "1\n")?;
+        run(Command::new("mount")
+            .arg("--bind")
+            .arg(&plain)
+            .arg("/proc/sys/kernel/ftrace_enabled"))?
+        .ok()?;
+        let file = w.path("trace.dat");
+        let instance = format!("lttng-rs-{}x-trace-cmd", identity()?);
+        // The same holds for these, which are of no use here.
+        let directory = Path::new(ROOT).join("instances").join(&instance);
+        fs::create_dir(&directory)?;
+        for file in ["set_ftrace_filter", "set_ftrace_notrace", "set_ftrace_pid"] {
+            let place = directory.join(file);
+            if place.exists() {
+                run(Command::new("mount").arg("--bind").arg(&plain).arg(place))?.ok()?;
+            }
+        }
+        let mut record = Command::new(&trace_cmd);
+        record.args(["record", "-q", "-B", &instance]);
+        for event in events {
+            record.args(["-e", event]);
+        }
+        let output = run(record
+            .args(["-b", "20000", "-o"])
+            .arg(&file)
+            .args(command)
+            .current_dir(w.path(".")))?
+        .ok()?;
+        let report = run(Command::new(&trace_cmd).arg("report").arg("-i").arg(&file))?.ok()?;
+        ensure!(
+            !report.stdout.contains("EVENTS DROPPED"),
+            "trace-cmd lost events"
+        );
+        let lines = report.stdout.lines().filter_map(parse_line).collect();
+        Ok(Self { output, lines })
+    }
+
+    /// How many events of that name are such.
+    pub fn count(&self, name: &str, such: impl Fn(&Line) -> bool) -> usize {
+        let lines = self.lines.iter();
+        lines.filter(|line| line.name == name && such(line)).count()
+    }
+
+    /// The events of that name.
+    pub fn events(&self, name: &str) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.name == name)
+    }
+}
+
+/// `trace-cmd-instance:   python3-123   [001] d... 12.345678: sys_enter_getppid:    text`
+fn parse_line(line: &str) -> Option<Line> {
+    let (before, rest) = line.split_once(" [")?;
+    let tid = before.trim().rsplit_once('-')?.1.parse().ok()?;
+    let (_, event) = rest.split_once(": ")?;
+    let (name, text) = event.trim_start().split_once(':')?;
+    Some(Line {
+        tid,
+        name: name.trim().to_owned(),
+        text: text.trim().to_owned(),
+    })
+}
+
+/// Somebody else who uses tracefs: an instance with an event, a clock and a filter of its own.
+#[derive(Debug)]
+pub struct Bystander {
+    instance: PathBuf,
+    settings: Vec<(PathBuf, String)>,
+}
+
+impl Bystander {
+    /// Begins to use it.
+    pub fn new(_: &World) -> Result<Self> {
+        let name = format!("lttng-rs-{}x-bystander", identity()?);
+        let instance = Path::new(ROOT).join("instances").join(name);
+        fs::create_dir(&instance)?;
+        fs::write(instance.join("trace_clock"), "boot")?;
+        let event = instance.join("events/sched/sched_switch");
+        fs::write(event.join("filter"), "next_pid == 1")?;
+        fs::write(event.join("enable"), "1")?;
+        let files = [
+            "trace_clock",
+            "tracing_on",
+            "buffer_size_kb",
+            "events/sched/sched_switch/enable",
+            "events/sched/sched_switch/filter",
+        ];
+        let settings = files.into_iter().map(|file| {
+            let path = instance.join(file);
+            let text = fs::read_to_string(&path)?;
+            Ok((path, text))
+        });
+        let settings = settings.collect::<Result<_>>()?;
+        Ok(Self { instance, settings })
+    }
+
+    /// Fails if somebody has changed anything.
+    pub fn assert_undisturbed(&self) -> Result<()> {
+        for (path, before) in &self.settings {
+            let now = fs::read_to_string(path)?;
+            ensure!(
+                now == *before,
+                "{}: {before:?} became {now:?}",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let _ = fs::write(self.instance.join("events/enable"), "0");
+        let _ = fs::remove_dir(&self.instance);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_trace_cmd_are_read() {
+        let line = "  python3-123   [001] ..... 12.345678: sys_enter_getppid:    ";
+        let line = parse_line(line).unwrap();
+        assert_eq!((line.tid, line.name.as_str()), (123, "sys_enter_getppid"));
+    }
+}
