@@ -84,6 +84,7 @@ impl Service {
         session: Arc<Session>,
         change: impl FnOnce(&KernelPlan, bool) -> Result<KernelPlan, Refusal> + Send + 'static,
     ) -> Result<(), Status> {
+        self.daemon.kernel.tracefs().map_err(refused)?;
         self.change(session, move |plan| {
             let kernel = change(&plan.kernel, plan.started_once)?;
             Ok((plan.with_kernel(kernel), ()))
@@ -285,7 +286,6 @@ impl SessionDaemon for Service {
         let attributes = request.attributes.unwrap_or_default();
         let kind = Kind::of(&session);
         if is_kernel(request.domain)? {
-            self.daemon.kernel.tracefs().map_err(refused)?;
             let attributes = requests::kernel_attributes(&attributes, kind).map_err(refused)?;
             self.change_kernel(session, move |plan, started| {
                 plan.enable_channel(&request.channel, attributes, started)

@@ -1,7 +1,7 @@
 //! The kernel's tracing file system, as this daemon uses it.
 
 use control::ErrorCode;
-use kernel::tracefs::{EventName, Owner, Tracefs, TracefsError};
+use kernel::tracefs::{EventName, Owner, Tracefs};
 use tracing::{info, warn};
 
 use crate::session::plan::Refusal;
@@ -29,19 +29,20 @@ impl KernelDomain {
 
     /// Tracefs, found or mounted now: it may come and go.
     pub(crate) fn tracefs(&self) -> Result<Tracefs, Refusal> {
-        if self.off {
-            let message = "the session daemon was started with --no-kernel";
-            return Err(Refusal::new(ErrorCode::KERNEL_UNAVAILABLE, message));
-        }
-        Tracefs::find().map_err(|error| {
-            // Upstream's codes: without root there is no kernel domain in any case.
-            let root = rustix::process::geteuid().is_root();
-            let code = match error {
-                TracefsError::Denied(_) if !root => ErrorCode::NEED_ROOT_SESSION_DAEMON,
-                _ => ErrorCode::KERNEL_UNAVAILABLE,
-            };
-            Refusal::new(code, error.to_string())
-        })
+        let reason = match self.off {
+            true => "the session daemon was started with --no-kernel".to_owned(),
+            false => match Tracefs::find() {
+                Ok(tracefs) => return Ok(tracefs),
+                Err(error) => error.to_string(),
+            },
+        };
+        // Upstream's codes.
+        let code = if rustix::process::geteuid().is_root() {
+            ErrorCode::KERNEL_UNAVAILABLE
+        } else {
+            ErrorCode::NEED_ROOT_SESSION_DAEMON
+        };
+        Err(Refusal::new(code, reason))
     }
 
     pub(super) fn owner(&self) -> Result<&Owner, Refusal> {
