@@ -132,14 +132,6 @@ async fn to_the_end<T: Send + 'static>(
     }
 }
 
-/// The answer to calls that this daemon knows and does not do yet.
-fn not_there(what: &str) -> Status {
-    status(
-        ErrorCode::NOT_SUPPORTED,
-        format!("{what}: not there yet in this session daemon"),
-    )
-}
-
 /// Whether a request is about the kernel domain.
 fn is_kernel(domain: i32) -> Result<bool, Status> {
     match Domain::try_from(domain) {
