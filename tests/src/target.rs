@@ -80,7 +80,7 @@ impl Who {
 
     fn run_directory(&self) -> PathBuf {
         if let Some(holder) = self.host {
-            format!("/proc/{holder}/root/run/lttng").into()
+            Path::new(&format!("/proc/{holder}/root")).join("run/lttng")
         } else if self.uid == 0 {
             "/run/lttng".into()
         } else {
