@@ -3,10 +3,10 @@
 use consumer_api::{ChunkEnding, ChunkSetup, Predecessor, RotationSetup, StreamKey};
 use ring_buffer::FlushMode;
 
-use super::Session;
+use super::{Session, WRITER_PATIENCE};
 use crate::output::OutputError;
 use crate::poller::Poller;
-use crate::source::Writers;
+use crate::source::{Progress, Writers};
 use crate::stream::Stream;
 
 /// The current chunk.
@@ -68,7 +68,7 @@ impl Session {
             self.close_packet(key, mode);
         }
         // A packet that its writer does not finish belongs to the next chunk then.
-        self.deliver_patiently(keys)?;
+        self.deliver_all_patiently(&keys)?;
         self.deliver_metadata()?;
         let rotated = self.output.rotate(rotation);
         if let Err(broken @ OutputError::Broken(_)) = rotated {
@@ -76,6 +76,24 @@ impl Session {
         }
         self.enter_chunk(rotation.next.as_ref())?;
         rotated
+    }
+
+    /// Delivers what the streams have, and waits a moment for writers in the middle of an event. Tracing goes on,
+    /// and so do the other streams meanwhile.
+    fn deliver_all_patiently(&mut self, keys: &[StreamKey]) -> Result<(), OutputError> {
+        for pause in WRITER_PATIENCE {
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
+            let mut waiting = false;
+            for &key in keys {
+                waiting |= self.deliver_pending(key, Writers::Alive)? == Progress::NotReady;
+            }
+            if !waiting {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn enter_chunk(&mut self, setup: Option<&ChunkSetup>) -> Result<(), OutputError> {
