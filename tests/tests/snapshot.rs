@@ -180,3 +180,24 @@ fn there_may_be_nothing_to_record() {
         target.script("snapshot record --name=after\n stop\n destroy")
     });
 }
+
+/// A session without output has snapshots when it is told where they go.
+#[test]
+fn a_session_without_output_can_be_copied() {
+    isolated(here!(), |w| {
+        for toolchain in [Ours, Stock] {
+            let target = w.target(toolchain)?;
+            target.script(&format!("create s --no-output\n {CHANNEL}\n start"))?;
+            w.app("--events 10 --quiet").run_once()?;
+            ensure!(target.lttng("snapshot record")?.code != 0);
+            let here = w.path(toolchain.name());
+            target.script(&format!("snapshot record {}", here.display()))?;
+            holds_newest(&snapshot(&here, "snapshot-0-")?, 9)?;
+            target.script(&format!("create local --output={}", w.path("x").display()))?;
+            ensure!(target.lttng("snapshot record")?.code != 0);
+            target.script("destroy -a")?;
+            target.daemon().terminate()?;
+        }
+        Ok(())
+    });
+}

@@ -30,7 +30,7 @@ pub(super) fn session(session: &Session) -> v1::Session {
             .map(|reason| v1::RelayFallback { reason }),
         output_state: Some(state(report)),
         live_timer_us: session.live_timer_us,
-        snapshot: session.is_snapshot(),
+        snapshot: session.snapshot,
         rotation_schedules: rotations::schedules(&session.schedules()),
     }
 }

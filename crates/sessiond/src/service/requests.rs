@@ -158,7 +158,7 @@ impl Kind {
     pub(super) fn of(session: &Session) -> Self {
         Self {
             live_timer_us: session.live_timer_us,
-            snapshot: session.is_snapshot(),
+            snapshot: session.snapshot,
         }
     }
 }

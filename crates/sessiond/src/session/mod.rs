@@ -84,8 +84,9 @@ pub(crate) struct Session {
     pub count_events: bool,
     /// A live session: its data reach the relay daemon at least this often. Microseconds, 0 = it is none.
     pub live_timer_us: u32,
-    /// A snapshot session, and where its snapshots go.
-    snapshots: Option<Mutex<Snapshots>>,
+    /// A snapshot session.
+    pub snapshot: bool,
+    snapshots: Mutex<Snapshots>,
     schedules: Mutex<Schedules>,
     /// The last rotation.
     rotation: watch::Sender<Option<Rotation>>,
@@ -160,11 +161,6 @@ impl Session {
         self.stop_kernel().await;
         self.drain(wait).await;
         Ok(())
-    }
-
-    /// A snapshot session.
-    pub(crate) fn is_snapshot(&self) -> bool {
-        self.snapshots.is_some()
     }
 
     /// Stops if needed, ends the chunk, and makes everybody forget the session. Returns the archiving of the

@@ -172,9 +172,24 @@ impl Session {
                 self.open_directory(&path, created_unix_s).await.map(Some)
             }
             OutputSetting::Relay { address, base_path } => self
-                .open_relay(address, base_path, created_unix_s)
+                .open_relay(address, base_path, created_unix_s, false)
                 .await
                 .map(Some),
+        }
+    }
+
+    /// Opens the place of one snapshot.
+    pub(super) async fn open_for_snapshot(
+        &self,
+        setting: &OutputSetting,
+        created_unix_s: u64,
+    ) -> Result<Option<Place>, Refusal> {
+        match setting {
+            OutputSetting::Relay { address, base_path } => self
+                .open_relay(address, base_path, created_unix_s, true)
+                .await
+                .map(Some),
+            other => self.open_place(other, created_unix_s, true).await,
         }
     }
 
@@ -196,6 +211,7 @@ impl Session {
         address: &RelayAddress,
         base_path: &str,
         created_unix_s: u64,
+        snapshot: bool,
     ) -> Result<Place, Refusal> {
         let introduction = Introduction {
             session_name: &self.name,
@@ -203,7 +219,7 @@ impl Session {
             hostname: &self.host.name,
             base_path,
             live_timer_us: self.live_timer_us,
-            snapshot: self.snapshots.is_some(),
+            snapshot,
             key: SessionKey {
                 sessiond_uuid: self.host.daemon_uuid,
                 sessiond_session_id: self.id.0,

@@ -118,10 +118,6 @@ impl Session {
             return Err(Refusal::new(ErrorCode::START_SESSION_ONCE, message));
         }
         let mut delivery = self.delivery.lock().await;
-        if *delivery.setting() == OutputSetting::None {
-            let message = "the session has no output: there is nothing to rotate";
-            return Err(Refusal::new(ErrorCode::ROTATION_NOT_AVAILABLE, message));
-        }
         if delivery.rotating.is_some() {
             let message = "a rotation of the session is ongoing";
             return Err(Refusal::new(ErrorCode::ROTATION_PENDING, message));
@@ -148,10 +144,11 @@ impl Session {
 
     /// Refuses for sessions that have no rotations.
     pub(super) fn check_rotations(&self) -> Result<(), Refusal> {
-        if self.live_timer_us != 0 || self.is_snapshot() {
+        let unrotated = self.live_timer_us != 0 || self.snapshot || self.has_no_output();
+        if unrotated {
             return Err(Refusal::new(
                 ErrorCode::ROTATION_NOT_AVAILABLE,
-                "live and snapshot sessions are not rotated",
+                "live sessions, snapshot sessions and sessions without output are not rotated",
             ));
         }
         Ok(())
@@ -159,7 +156,7 @@ impl Session {
 
     /// Removes what was recorded into the current chunk. Returns when it is gone.
     pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), Refusal> {
-        if self.is_snapshot() {
+        if self.has_no_output() {
             return self.clear_buffers().await;
         }
         self.rotation_settled().await;

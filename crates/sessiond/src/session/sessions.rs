@@ -110,9 +110,9 @@ impl Sessions {
             return Err(Refusal::new(ErrorCode::INVALID, message));
         }
         let (output, snapshots) = match (new.snapshot, output) {
-            (false, output) => (output, None),
-            (true, OutputSetting::None) => (OutputSetting::None, Some(Snapshots::new(None))),
-            (true, output) => (OutputSetting::None, Some(Snapshots::new(Some(output)))),
+            (false, output) => (output, Snapshots::new(None)),
+            (true, OutputSetting::None) => (OutputSetting::None, Snapshots::new(None)),
+            (true, output) => (OutputSetting::None, Snapshots::new(Some(output))),
         };
         let ledger = Arc::new(Ledger::default());
         let id = SessionId(inner.next_id);
@@ -126,7 +126,8 @@ impl Sessions {
             directory: Mutex::new(directory),
             count_events: new.count_events,
             live_timer_us: new.live_timer_us,
-            snapshots: snapshots.map(Mutex::new),
+            snapshot: new.snapshot,
+            snapshots: Mutex::new(snapshots),
             schedules: Mutex::default(),
             rotation: watch::Sender::new(None),
             commands: tokio::sync::Mutex::default(),

@@ -168,12 +168,19 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 
 impl Session {
     fn snapshots(&self) -> Result<std::sync::MutexGuard<'_, Snapshots>, Refusal> {
-        self.snapshots.as_ref().map(lock).ok_or_else(|| {
-            Refusal::new(
-                ErrorCode::NOT_SNAPSHOT_SESSION,
-                format!("the session `{}` is no snapshot session", self.name),
-            )
-        })
+        if self.has_no_output() {
+            return Ok(lock(&self.snapshots));
+        }
+        let message = format!(
+            "the session `{}` has an output: it is no snapshot session",
+            self.name
+        );
+        Err(Refusal::new(ErrorCode::NOT_SNAPSHOT_SESSION, message))
+    }
+
+    /// What is in its buffers leaves them in snapshots only.
+    pub(super) fn has_no_output(&self) -> bool {
+        self.output_report().setting == OutputSetting::None
     }
 
     /// The snapshot output, if there is one.
@@ -236,9 +243,12 @@ impl Session {
         Ok(location)
     }
 
-    /// Empties the buffers of a snapshot session.
+    /// Empties the buffers of a session without output.
     pub(super) async fn clear_buffers(self: &Arc<Self>) -> Result<(), Refusal> {
         let traces = self.delivery.lock().await.live_traces();
+        if traces.is_empty() {
+            return Ok(());
+        }
         let nowhere = (OutputSetup::Nowhere, Vec::new());
         let done = self.with_buffers(nowhere, false, ChunkSetup::default(), &traces, None);
         done.await.map_err(|error| {
@@ -257,7 +267,7 @@ impl Session {
             OutputSetting::Local(path) => OutputSetting::Local(path.join(name)),
             other => other.clone(),
         };
-        let Some(place) = self.open_place(&below, created, true).await? else {
+        let Some(place) = self.open_for_snapshot(&below, created).await? else {
             return Err(failed("its output is none"));
         };
         let location = match setting {
