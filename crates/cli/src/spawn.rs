@@ -55,10 +55,11 @@ pub(crate) fn ensure_relay(context: &Context) -> Result<(), Exit> {
         Some(path) => path.into(),
         None => beside("lttng-relayd").unwrap_or_else(|| INSTALLED_RELAY.into()),
     };
-    // With `--background` the first process ends when the daemon serves.
+    // The first process ends when the daemon serves. The daemon keeps none of our streams open: who reads them would
+    // wait for it.
     let ended = Command::new(&path)
         .arg0("lttng-relayd")
-        .args(["--background", "--live-port", "tcp://localhost:5344"])
+        .args(["--daemonize", "--live-port", "tcp://localhost:5344"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status();

@@ -116,7 +116,6 @@ fn trackers_answer_as_upstreams() {
 }
 
 #[test]
-#[ignore = "the session daemon does not regenerate yet"]
 fn regenerating_answers_as_upstreams() {
     isolated(here!(), |world| compare(world, "regenerating", 20));
 }
