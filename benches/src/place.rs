@@ -47,9 +47,14 @@ pub(crate) struct Cpu {
 
 impl Place {
     pub(crate) fn new(side: Side) -> Result<Self> {
+        Self::with_target(side, side)
+    }
+
+    /// The relay daemon of `side`, and the daemons of the target of `target`.
+    pub(crate) fn with_target(side: Side, target: Side) -> Result<Self> {
         let mut world = World::new()?;
         let relay = world.relay(side.toolchain())?;
-        let target = world.target(side.toolchain())?;
+        let target = world.target(target.toolchain())?;
         Ok(Self {
             world,
             target,

@@ -8,6 +8,7 @@
 
 mod app;
 mod daemon;
+mod follower;
 mod host;
 mod index;
 mod isolation;
@@ -27,10 +28,11 @@ mod world;
 
 pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
 pub use daemon::Daemon;
+pub use follower::Follower;
 pub use host::Host;
 pub use index::{Indexes, check_indexes};
 pub use isolation::{enclose, isolated, isolated_for, test_path};
-pub use live::LiveReader;
+pub use live::{LiveReader, ReaderCrashed, unless_crashed};
 pub use logs::complaints;
 pub use process::{Output, cpu_seconds, descendants, peak_rss_kib, process_state, run, signal};
 pub use relay::Relay;
@@ -40,5 +42,5 @@ pub use toolchain::Toolchain;
 pub use trace::{Event, Trace, count_events, trees_with_metadata};
 pub use tree::tree;
 pub use viewer::{Viewer, Watching};
-pub use wait::{DEADLINE, eventually};
+pub use wait::{DEADLINE, eventually, monotonic_ns};
 pub use world::World;

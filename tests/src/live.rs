@@ -1,16 +1,45 @@
 //! babeltrace2 as a live viewer.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
 use crate::peers::require;
 use crate::trace::parse_event;
 use crate::wait::DEADLINE;
-use crate::{Event, Relay, signal};
+use crate::{Event, Relay, World, signal};
+
+/// babeltrace2 was ended by a signal: version 2.0.4 is now and then, when streams or metadata come while it
+/// reads, with any relay daemon. It writes beyond its memory when later metadata declare more than the first, and
+/// fails an assertion when the first declare no stream.
+#[derive(Debug, Clone, Copy)]
+pub struct ReaderCrashed(pub i32);
+
+impl std::fmt::Display for ReaderCrashed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "babeltrace2 was ended by signal {}", self.0)
+    }
+}
+
+impl std::error::Error for ReaderCrashed {}
+
+/// Runs a test again, up to five times, if babeltrace2 crashed in it.
+pub fn unless_crashed(w: &mut World, body: fn(&mut World) -> Result<()>) -> Result<()> {
+    for _ in 0..4 {
+        match body(w) {
+            Err(error) if error.is::<ReaderCrashed>() => {
+                eprintln!("{error:#}; again");
+                w.end_daemons()?;
+            }
+            other => return other,
+        }
+    }
+    body(w)
+}
 
 /// A running babeltrace2 that shows a session while it is received. Killed when dropped.
 #[derive(Debug)]
@@ -19,13 +48,15 @@ pub struct LiveReader {
     lines: mpsc::Receiver<Line>,
     /// The events shown so far.
     pub events: Vec<Event>,
+    /// How long after it was emitted each of them was shown.
+    pub delays: Vec<Duration>,
     /// What it said besides.
     pub said: Vec<String>,
 }
 
 #[derive(Debug)]
 enum Line {
-    Out(String),
+    Out(String, SystemTime),
     Err(String),
 }
 
@@ -56,7 +87,7 @@ impl LiveReader {
         let other = sender.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(Line::Out(line));
+                let _ = sender.send(Line::Out(line, SystemTime::now()));
             }
         });
         std::thread::spawn(move || {
@@ -68,6 +99,7 @@ impl LiveReader {
             child,
             lines,
             events: Vec::new(),
+            delays: Vec::new(),
             said: Vec::new(),
         })
     }
@@ -82,9 +114,11 @@ impl LiveReader {
         let end = Instant::now() + DEADLINE;
         while self.events.len() < count {
             if !self.take_line(end.saturating_duration_since(Instant::now()))? {
+                let status = self.child.try_wait()?;
+                fail_if_crashed(status)?;
+                let shown = self.events.len();
                 bail!(
-                    "babeltrace2 showed {} of {count} events; it said {:?}",
-                    self.events.len(),
+                    "babeltrace2 ({status:?}) showed {shown} of {count} events; it said {:?}",
                     self.said
                 );
             }
@@ -101,6 +135,7 @@ impl LiveReader {
     /// Waits until it ends by itself, successfully.
     pub fn wait_for_end(&mut self) -> Result<()> {
         let status = self.wait_for_status()?;
+        fail_if_crashed(Some(status))?;
         if !status.success() {
             bail!("babeltrace2 ended with {status}: {:?}", self.said);
         }
@@ -134,10 +169,18 @@ impl LiveReader {
         self.events.iter().map(Event::line).collect()
     }
 
-    /// Fails if it said anything besides the events.
+    /// Fails if it said anything besides the events that is worth a word.
     pub fn assert_clean(&self) -> Result<()> {
-        if !self.said.is_empty() {
-            bail!("babeltrace2 says: {}", self.said.join("\n"));
+        // Of several streams that begin in one moment.
+        const IDENTICAL: &str = "they have identical next messages";
+        let said: Vec<_> = self
+            .said
+            .iter()
+            .filter(|line| !line.contains(IDENTICAL))
+            .map(String::as_str)
+            .collect();
+        if !said.is_empty() {
+            bail!("babeltrace2 says: {}", said.join("\n"));
         }
         Ok(())
     }
@@ -150,10 +193,13 @@ impl LiveReader {
     /// `false` when nothing more comes, or not in time.
     fn take_line(&mut self, limit: Duration) -> Result<bool> {
         match self.lines.recv_timeout(limit) {
-            Ok(Line::Out(line)) => {
+            Ok(Line::Out(line, when)) => {
                 let event = parse_event(&line);
-                self.events
-                    .push(event.with_context(|| format!("babeltrace2 printed {line:?}"))?);
+                let event = event.with_context(|| format!("babeltrace2 printed {line:?}"))?;
+                let emitted = UNIX_EPOCH + Duration::from_nanos(event.time_ns);
+                self.delays
+                    .push(when.duration_since(emitted).unwrap_or_default());
+                self.events.push(event);
                 Ok(true)
             }
             Ok(Line::Err(line)) => {
@@ -164,6 +210,13 @@ impl LiveReader {
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(false),
         }
+    }
+}
+
+fn fail_if_crashed(status: Option<ExitStatus>) -> Result<()> {
+    match status.and_then(|status| status.signal()) {
+        Some(signal) => Err(ReaderCrashed(signal).into()),
+        None => Ok(()),
     }
 }
 

@@ -20,3 +20,11 @@ pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Result<Option<T>>) -
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// The clock of user space traces: nanoseconds since the machine started.
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let [seconds, nanoseconds] =
+        [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds * 1_000_000_000 + nanoseconds
+}

@@ -135,10 +135,15 @@ impl World {
         Ok((path, file))
     }
 
+    /// Ends every daemon that still runs.
+    pub fn end_daemons(&self) -> Result<()> {
+        self.daemons.iter().rev().try_for_each(Daemon::terminate)
+    }
+
     /// Ends every daemon that still runs and fails if one does not end or had panicked.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.end_daemons()?;
         for daemon in self.daemons.iter().rev() {
-            daemon.terminate()?;
             let log = daemon.log();
             if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
                 bail!("{} panicked: {line}", daemon.name);

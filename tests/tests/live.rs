@@ -5,6 +5,7 @@ use relay::live::{AttachStatus, IndexStatus, Seek};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
     App, LiveReader, Relay, Signal, Target, Toolchain, Trace, Viewer, World, here, isolated, run,
+    unless_crashed,
 };
 
 const LIVE_TIMER: &str = "--live=100000";
@@ -207,68 +208,64 @@ fn ours_begins_at_the_beginning_or_the_end() {
 }
 
 /// With buffers of each process there are new streams for each: those of applications that start later are
-/// told when a known stream tells a packet.
-fn late_applications(w: &mut World, relay: Toolchain) -> Result<()> {
-    let mut session = Session::start(w, relay, "--buffers-pid")?;
-    let mut reader = session.reader(1)?;
-    let mut emitted = session.app.round()?.lines;
-    reader.wait_for(emitted.len())?;
-    for number in 1..3 {
-        let mut late = app(w, number * 10)?;
-        emitted.extend(late.round()?.lines);
-        // babeltrace2 2.0 asks for new streams only after a packet of a stream it knows.
-        emitted.extend(session.app.round()?.lines);
-        reader.wait_for(emitted.len())?;
-        late.finish()?;
-    }
-    session.end()?;
-    reader.wait_for_end()?;
-    let mut shown = reader.shown();
-    shown.sort();
-    emitted.sort();
-    ensure!(shown == emitted, "other events: {:?}", reader.said);
-    Ok(())
-}
-
+/// told when a known stream tells a packet. Through the stock relay daemon, babeltrace2 fails more often than
+/// not: the time of the new events has passed when it learns of them.
 #[test]
-fn stock_tells_of_late_applications() {
-    isolated(here!(), |w| late_applications(w, Stock));
-}
-
-#[test]
-fn ours_tells_of_late_applications() {
-    isolated(here!(), |w| late_applications(w, Ours));
+fn late_applications() {
+    isolated(here!(), |w| {
+        unless_crashed(w, |w| {
+            let mut session = Session::start(w, Ours, "--buffers-pid")?;
+            let mut reader = session.reader(1)?;
+            let mut emitted = session.app.round()?.lines;
+            reader.wait_for(emitted.len())?;
+            for number in 1..3 {
+                let mut late = app(w, number * 10)?;
+                emitted.extend(late.round()?.lines);
+                // babeltrace2 2.0 asks for new streams only after a packet of a stream it knows.
+                emitted.extend(session.app.round()?.lines);
+                reader.wait_for(emitted.len())?;
+                late.finish()?;
+            }
+            session.end()?;
+            reader.wait_for_end()?;
+            reader.assert_clean()?;
+            ensure!(reader.shown() == emitted, "other events, or another order");
+            Ok(())
+        })
+    });
 }
 
 /// A viewer that is there before there is any stream.
 #[test]
 fn the_first_application_comes_after_the_viewer() {
     isolated(here!(), |w| {
-        let relay = w.relay(Ours)?;
-        let target = w.target(Stock)?;
-        target.script(&format!(
-            "create s {LIVE_TIMER} --set-url={}
+        unless_crashed(w, |w| {
+            let relay = w.relay(Ours)?;
+            let target = w.target(Stock)?;
+            target.script(&format!(
+                "create s {LIVE_TIMER} --set-url={}
              enable-channel -u c --subbuf-size=16k --blocking-timeout=inf --buffers-pid
              enable-event -u -c c emitter:*
              start",
-            relay.url()
-        ))?;
-        let mut viewer = Viewer::new(relay.ports()[2])?;
-        viewer.wait_for_session("s")?;
-        let mut reader = LiveReader::start(&relay, "s")?;
-        viewer.wait_for_clients("s", 1)?;
-        // Each ends before the next one starts.
-        let mut emitted = Vec::new();
-        for number in 0..3 {
-            let mut app = app(w, number * 10)?;
-            emitted.extend(app.round()?.lines);
-            app.finish()?;
-            reader.wait_for(emitted.len())?;
-        }
-        target.script("stop\n destroy")?;
-        reader.wait_for_end()?;
-        ensure!(reader.shown() == emitted);
-        Ok(())
+                relay.url()
+            ))?;
+            let mut viewer = Viewer::new(relay.ports()[2])?;
+            viewer.wait_for_session("s")?;
+            let mut reader = LiveReader::start(&relay, "s")?;
+            viewer.wait_for_clients("s", 1)?;
+            // Each ends before the next one starts.
+            let mut emitted = Vec::new();
+            for number in 0..3 {
+                let mut app = app(w, number * 10)?;
+                emitted.extend(app.round()?.lines);
+                app.finish()?;
+                reader.wait_for(emitted.len())?;
+            }
+            target.script("stop\n destroy")?;
+            reader.wait_for_end()?;
+            ensure!(reader.shown() == emitted);
+            Ok(())
+        })
     });
 }
 

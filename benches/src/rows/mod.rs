@@ -5,6 +5,7 @@ mod blocking;
 mod commands;
 mod discard;
 mod fan_in;
+mod live;
 mod live_start;
 
 use anyhow::Result;
@@ -30,10 +31,12 @@ pub(crate) enum Row {
     LiveStart,
     /// Many synthetic targets at one relay daemon.
     FanIn,
+    /// How long after it was emitted a live viewer sees an event.
+    Live,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Blocking,
         Self::Discard,
         Self::Commands,
@@ -41,6 +44,7 @@ impl Row {
         Self::Idle,
         Self::LiveStart,
         Self::FanIn,
+        Self::Live,
     ];
 
     /// Measures the row, stock and ours in turn.
@@ -53,6 +57,7 @@ impl Row {
             Self::Idle => applications::measure_idle,
             Self::LiveStart => live_start::measure,
             Self::FanIn => fan_in::measure,
+            Self::Live => live::measure,
         };
         for _ in 0..settings.iterations {
             for side in Side::BOTH {

@@ -120,6 +120,7 @@ impl SharedStream {
     }
 
     pub(crate) fn on_index(&self, relay: &Relay, index: PacketIndex) -> Result<()> {
+        self.session.live.on_time(index.timestamp_end);
         self.update_parts(relay, |parts| {
             let waiting = parts.core.waits_for_packets();
             parts.core.on_index(index)?;

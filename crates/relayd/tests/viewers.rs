@@ -146,14 +146,20 @@ fn everything_is_told_in_order() {
         ensure!(nothing.status == IndexStatus::RETRY && nothing.flags == FLAG_NEW_METADATA);
         ensure!(viewer.next_index(s.metadata)?.status == IndexStatus::HUP);
 
+        // Metadata are told when there is a packet that needs them.
         s.send_metadata(METADATA, 3)?;
+        ensure!(viewer.metadata(s.metadata)?.0 == MetadataStatus::NO_NEW);
+        s.packet(0)?;
+        s.peer.wait_received(s.data, 0)?;
         let (status, bytes) = viewer.metadata(s.metadata)?;
         ensure!(status == MetadataStatus::OK && bytes == [METADATA, &[0; 3]].concat());
         ensure!(viewer.metadata(s.metadata)?.0 == MetadataStatus::NO_NEW);
         ensure!(viewer.metadata(s.data)?.0 == MetadataStatus::ERROR);
 
         for number in 0..3 {
-            s.packet(number)?;
+            if number > 0 {
+                s.packet(number)?;
+            }
             let told = viewer.wait_for_packet(s.data)?;
             ensure!(told.flags == 0, "{told:?}");
             let packet = told.packet;
@@ -363,6 +369,55 @@ fn a_viewer_that_asks_on_is_not_kept_waiting() {
     });
 }
 
+/// A viewer that looks at the flags of packets only, as babeltrace2 2.0 does, is kept from passing the time at
+/// which new streams begin before a packet tells it of them.
+#[test]
+fn time_does_not_pass_new_streams() {
+    isolated(here!(), |w| {
+        let mut s = Session::start(w)?;
+        let other = s.peer.add_stream(TREE, "c_1")?;
+        s.peer.ok(&Request::StreamsSent)?;
+        let mut viewer = s.viewer()?;
+        let watching = viewer.attach_to("s", Seek::BEGINNING)?;
+        s.packet(0)?;
+        s.peer.packet(other, 0)?;
+        s.peer.index(other, 0)?;
+        viewer.wait_for_packet(s.data)?;
+        viewer.wait_for_packet(other)?;
+        s.beacon(15)?;
+        let inactive = |viewer: &mut Viewer, stream| -> Result<u64> {
+            let told = viewer.next_index(stream)?;
+            ensure!(told.status == IndexStatus::INACTIVE, "{told:?}");
+            Ok(told.packet.timestamp_end)
+        };
+        ensure!(inactive(&mut viewer, s.data)? == 15);
+        let new = s.peer.add_stream(TREE, "c_2")?;
+        s.peer.ok(&Request::StreamsSent)?;
+        s.beacon(50)?;
+        s.peer.ok(&Request::SendIndex(PacketIndex {
+            stream: other.0,
+            timestamp_end: 50,
+            ..PacketIndex::default()
+        }))?;
+        // 15 was the newest time when it was announced; no two streams are told the same.
+        ensure!(inactive(&mut viewer, s.data)? == 15);
+        let before = inactive(&mut viewer, other)?;
+        ensure!((12..15).contains(&before), "{before}");
+        ensure!(inactive(&mut viewer, other)? == before);
+        // Until a packet waits: then by a little, so that the viewer gets to ask for it.
+        s.packet(6)?;
+        s.peer.wait_received(s.data, 6)?;
+        let after = inactive(&mut viewer, other)?;
+        ensure!((before + 1..before + 5).contains(&after), "{after}");
+        let told = viewer.next_index(s.data)?;
+        ensure!(told.status == IndexStatus::OK && told.flags & FLAG_NEW_STREAM != 0);
+        let (_, streams) = viewer.new_streams(watching.session)?;
+        ensure!(streams.len() == 1 && streams[0].stream == new);
+        ensure!(inactive(&mut viewer, other)? == 50);
+        Ok(())
+    });
+}
+
 #[test]
 fn new_streams_are_told_once_and_from_their_beginning() {
     isolated(here!(), |w| {
@@ -370,13 +425,15 @@ fn new_streams_are_told_once_and_from_their_beginning() {
         s.send_metadata(METADATA, 0)?;
         let mut viewer = s.viewer()?;
         let watching = viewer.attach_to("s", Seek::LAST)?;
+        s.packet(0)?;
+        viewer.wait_for_packet(s.data)?;
         viewer.metadata(s.metadata)?;
 
         // Another trace, complete and over before the viewer hears of it.
         let tree = "ust/pid/short-1-20261126-000000";
         let data = s.peer.add_stream(tree, "c_0")?;
         s.peer.ok(&Request::StreamsSent)?;
-        s.packet(0)?;
+        s.packet(1)?;
         ensure!(
             viewer.wait_for_packet(s.data)?.flags == 0,
             "the trace has no metadata stream yet"
@@ -393,7 +450,7 @@ fn new_streams_are_told_once_and_from_their_beginning() {
                 last_net_seq_num,
             })?;
         }
-        s.packet(1)?;
+        s.packet(2)?;
         ensure!(viewer.wait_for_packet(s.data)?.flags == FLAG_NEW_STREAM);
         let (status, streams) = viewer.new_streams(watching.session)?;
         ensure!(
@@ -422,11 +479,11 @@ fn rotation_while_attached() {
         let mut s = Session::start(w)?;
         s.send_metadata(METADATA, 0)?;
         let mut viewer = s.attached()?;
-        viewer.metadata(s.metadata)?;
         for number in 0..3 {
             s.packet(number)?;
         }
         ensure!(viewer.wait_for_packet(s.data)?.packet.offset_bytes == 0);
+        ensure!(viewer.metadata(s.metadata)?.1 == METADATA);
         s.peer.create_chunk(1)?;
         s.rotate(Some(1), 3)?;
         ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);
@@ -490,8 +547,13 @@ fn a_beacon_does_not_overtake_a_packet() {
     isolated(here!(), |w| {
         let mut s = Session::start(w)?;
         let mut viewer = s.attached()?;
+        // Before the first packet, which may begin earlier.
         s.beacon(5)?;
-        ensure!(viewer.next_index(s.data)?.packet.timestamp_end == 5);
+        ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);
+        s.packet(0)?;
+        viewer.wait_for_packet(s.data)?;
+        s.beacon(9)?;
+        ensure!(viewer.next_index(s.data)?.packet.timestamp_end == 9);
         s.peer.ok(&Request::SendIndex(index(s.data, 1)))?;
         s.beacon(25)?;
         ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);

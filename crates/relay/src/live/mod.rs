@@ -10,6 +10,7 @@
 //! none. A viewer connects, creates its session, lists the sessions, attaches to some, and then asks for
 //! indexes, packets, metadata and new streams until everything has hung up.
 
+mod curb;
 mod entry;
 mod patience;
 mod peer;
@@ -21,6 +22,7 @@ mod status;
 mod tests;
 mod wire;
 
+pub use curb::Curb;
 pub use entry::{SessionEntry, StreamEntry};
 pub use patience::Patience;
 pub use peer::{ViewerClose, ViewerPeer, ViewerStep};

@@ -82,6 +82,8 @@ pub struct Published {
     /// Never empty.
     stretches: VecDeque<Stretch>,
     beacon: Option<Beacon>,
+    /// A packet's index came.
+    begun: bool,
     closed: bool,
 }
 
@@ -119,6 +121,7 @@ impl Published {
             first: 0,
             stretches: VecDeque::from([Stretch::new(chunk)]),
             beacon: None,
+            begun: false,
             closed: false,
         }
     }
@@ -163,13 +166,15 @@ impl Published {
     }
 
     /// An index or a beacon came. `waiting`: an index waits for its packet, so a beacon that came after it
-    /// would be told before it, and is ignored. `true` when viewers have to know.
+    /// would be told before it, and is ignored. So is one before the first packet: that begins when the buffer
+    /// was made, and may be sent later. `true` when viewers have to know.
     pub fn on_index(&mut self, index: &PacketIndex, waiting: bool) -> bool {
         if !index.is_beacon() {
             self.beacon = None;
+            self.begun = true;
             return false;
         }
-        if waiting {
+        if waiting || !self.begun {
             return false;
         }
         let beacon = Beacon {
@@ -406,6 +411,12 @@ mod tests {
     fn a_beacon_is_told_behind_the_last_packet_only_and_a_packet_ends_it() {
         let mut stream = Published::new(ChunkId(0), ALL_IN_ONE);
         let mut cursor = stream.beginning();
+        let packet = PacketIndex {
+            packet_size_bits: 8,
+            ..beacon(9)
+        };
+        assert!(!stream.on_index(&beacon(6), false), "no packet yet");
+        stream.on_index(&packet, false);
         assert!(stream.on_index(&beacon(7), false));
         assert!(!stream.on_index(&beacon(7), false));
         let inactive = |timestamp_end| {
@@ -415,10 +426,6 @@ mod tests {
             })
         };
         assert_eq!(stream.next(&mut cursor), inactive(7));
-        let packet = PacketIndex {
-            packet_size_bits: 8,
-            ..beacon(9)
-        };
         stream.on_index(&packet, false);
         assert_eq!(stream.next(&mut cursor), Next::Idle);
         // The packet itself has not come: this beacon is later than it.

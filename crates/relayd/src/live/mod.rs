@@ -20,6 +20,7 @@ mod stream;
 mod threads;
 mod trace;
 mod viewer;
+mod watched;
 
 pub(crate) use session::{LiveInfo, LiveSession, LiveSessions};
 pub(crate) use stream::LiveStream;

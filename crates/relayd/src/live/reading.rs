@@ -53,6 +53,12 @@ impl SharedStream {
             .unwrap_or(Ok(Found::End))
     }
 
+    /// There is a packet at this place.
+    pub(super) fn has_packet(&self, mut cursor: Cursor) -> bool {
+        self.with_live(|live, _, _| live.has_packet(&mut cursor))
+            .unwrap_or(false)
+    }
+
     /// Waits for news.
     pub(super) fn watch(&self, waker: &Waker) {
         self.with_live(|live, _, _| live.watch(waker));
@@ -61,7 +67,7 @@ impl SharedStream {
     /// See [`super::stream::LiveStream::metadata`].
     pub(super) fn new_metadata(
         &self,
-        sent: u64,
+        sent: (u64, bool),
         waker: Option<&Waker>,
     ) -> std::io::Result<FoundMetadata> {
         self.with_live(|live, files, _| live.metadata(files, sent, waker))

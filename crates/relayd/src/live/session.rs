@@ -48,6 +48,8 @@ pub(crate) struct LiveSession {
     closed: AtomicBool,
     /// A trace chunk was created and the one before it is not closed yet.
     rotating: AtomicBool,
+    /// The newest time of the trace clock that an index told.
+    newest: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -73,6 +75,8 @@ struct TraceState {
 pub(super) struct Attachment {
     pub(super) session: Arc<LiveSession>,
     has_fresh: AtomicBool,
+    /// The newest time that was known when the first of the fresh streams was announced.
+    limit: AtomicU64,
     fresh: Mutex<Fresh>,
 }
 
@@ -116,6 +120,7 @@ impl LiveSession {
             viewers: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             rotating: AtomicBool::new(false),
+            newest: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
@@ -206,6 +211,13 @@ impl LiveSession {
         });
     }
 
+    /// An index or a beacon told this time.
+    pub(crate) fn on_time(&self, timestamp_end: u64) {
+        if self.is_live() {
+            self.newest.fetch_max(timestamp_end, Ordering::SeqCst);
+        }
+    }
+
     /// A rotation or clear begins, or ends.
     pub(crate) fn set_rotating(&self, rotating: bool) {
         let before = self.rotating.swap(rotating, Ordering::SeqCst);
@@ -240,6 +252,7 @@ impl LiveSession {
         let attachment = Arc::new(Attachment {
             session: Arc::clone(self),
             has_fresh: AtomicBool::new(false),
+            limit: AtomicU64::new(0),
             fresh: Mutex::default(),
         });
         self.viewers.fetch_add(1, Ordering::Relaxed);
@@ -282,13 +295,22 @@ impl Attachment {
                 fresh.streams.extend(View::new(stream, true));
             }
         }
-        self.has_fresh.store(true, Ordering::SeqCst);
+        if !self.has_fresh() {
+            let newest = self.session.newest.load(Ordering::SeqCst);
+            self.limit.store(newest, Ordering::SeqCst);
+            self.has_fresh.store(true, Ordering::SeqCst);
+        }
         fresh.wakers.wake();
     }
 
     /// There are streams the viewer was not told of.
     pub(super) fn has_fresh(&self) -> bool {
         self.has_fresh.load(Ordering::SeqCst)
+    }
+
+    /// While there are: the newest time that was known when the first of them was announced.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::SeqCst)
     }
 
     /// Takes the streams the viewer was not told of; `waker` waits for one if there are none.

@@ -83,6 +83,9 @@ impl LiveStream {
         if !self.published.update(state) {
             return;
         }
+        if state.amount > 0 && !files.is_metadata() {
+            self.trace.on_packet();
+        }
         if self.views > 0 {
             self.open_directory(state.data, files);
         } else {
@@ -208,19 +211,33 @@ impl LiveStream {
         read_record(&index, files.index_version(), place.record)
     }
 
+    /// There is a record at this cursor, as far as is known without opening files.
+    pub(super) fn has_packet(&self, cursor: &mut Cursor) -> bool {
+        matches!(self.published.next(cursor), Next::Record(_))
+    }
+
     /// Waits for news of the stream.
     pub(super) fn watch(&mut self, waker: &Waker) {
         self.wakers.add(waker);
     }
 
     /// Metadata beyond the first `sent` bytes; `waker` waits for it if there is none.
+    ///
+    /// With `waits_for_packet`, none is told before the trace has a packet: babeltrace2 2.0.4 writes beyond its
+    /// memory when metadata that came later declares more fields that others depend on than it knew of when
+    /// it prepared for the streams, and the first metadata of an application often come in pieces.
     pub(super) fn metadata(
         &mut self,
         files: &StreamFiles,
-        sent: u64,
+        (sent, waits_for_packet): (u64, bool),
         waker: Option<&Waker>,
     ) -> std::io::Result<FoundMetadata> {
-        if let Some((stretch, key, _)) = self.published.metadata(sent) {
+        let is_due = !waits_for_packet
+            || sent > 0
+            || self.published.is_closed()
+            || self.trace.has_packet(waker);
+        let found = self.published.metadata(sent).filter(|_| is_due);
+        if let Some((stretch, key, _)) = found {
             let places = self.places(files, stretch, key, &mut None);
             match self.data_file(files, &places) {
                 Ok(file) => {

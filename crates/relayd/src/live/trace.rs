@@ -1,11 +1,13 @@
 //! A trace as viewers see it: the streams of a session that share a directory, one of which is metadata.
 
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use relay::ChunkId;
 use rustix::fs::{Mode, OFlags};
 
+use super::mailbox::{Waker, Wakers};
 use crate::group::Group;
 use crate::output::{OutputError, failed};
 use crate::pool::{Counted, FilePool, OpenFile};
@@ -20,6 +22,10 @@ pub(crate) struct Trace {
     pub(super) id: u64,
     /// The directory opened last, which the streams of a trace share.
     directory: Mutex<Option<(ChunkId, Weak<Counted>)>>,
+    /// One of its streams has a packet.
+    has_packet: AtomicBool,
+    /// Who waits for that.
+    wakers: Mutex<Wakers>,
 }
 
 impl Trace {
@@ -27,7 +33,28 @@ impl Trace {
         Self {
             id,
             directory: Mutex::default(),
+            has_packet: AtomicBool::new(false),
+            wakers: Mutex::default(),
         }
+    }
+
+    /// One of its streams has a packet.
+    pub(super) fn on_packet(&self) {
+        if !self.has_packet.swap(true, Ordering::SeqCst) {
+            self.lock_wakers().wake();
+        }
+    }
+
+    /// One of its streams has had a packet; `waker` waits for that if not.
+    pub(super) fn has_packet(&self, waker: Option<&Waker>) -> bool {
+        if let Some(waker) = waker {
+            self.lock_wakers().add(waker);
+        }
+        self.has_packet.load(Ordering::SeqCst)
+    }
+
+    fn lock_wakers(&self) -> MutexGuard<'_, Wakers> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The directory `path` of this trace in a chunk.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use relay::live::{
-    AttachStatus, Beacon, CreateStatus, Cursor, DetachStatus, FLAG_NEW_METADATA, FLAG_NEW_STREAM,
+    AttachStatus, Beacon, CreateStatus, Curb, DetachStatus, FLAG_NEW_METADATA, FLAG_NEW_STREAM,
     IndexReply, IndexStatus, MetadataStatus, NewStreamsStatus, PacketStatus, Patience, Seek,
     ViewerReply, ViewerRequest,
 };
@@ -13,7 +13,8 @@ use relay::{Minor, RelaySessionId, StreamHandle, TraceFormat};
 use super::mailbox::Waker;
 use super::output::Output;
 use super::session::{Attachment, LiveSession, View};
-use super::stream::{Found, FoundMetadata, OpenFiles};
+use super::stream::FoundMetadata;
+use super::watched::{Kind, Reading, Told, Watched};
 use crate::pool::OpenFile;
 use crate::relay::Relay;
 use crate::stream::SharedStream;
@@ -31,37 +32,6 @@ pub(super) struct Viewer {
     /// The metadata streams, by trace.
     metadata: HashMap<u64, StreamHandle>,
     patience: Patience,
-}
-
-/// A stream the viewer was told of.
-#[derive(Debug)]
-struct Watched {
-    view: View,
-    session: RelaySessionId,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Data(Reading),
-    Metadata {
-        sent: u64,
-        /// The viewer was told that there is no more.
-        ended: bool,
-    },
-}
-
-#[derive(Debug)]
-struct Reading {
-    cursor: Cursor,
-    /// Where the cursor was last.
-    files: Option<Arc<OpenFiles>>,
-    /// Of the packet whose index was told last.
-    packet: Option<Arc<OpenFiles>>,
-    /// The beacon told last, if nothing was told since.
-    beacon: Option<Beacon>,
-    /// Something was told.
-    spoke: bool,
 }
 
 /// How a question is asked.
@@ -106,13 +76,11 @@ impl Viewer {
             }
             ViewerRequest::NextIndex { stream } => {
                 // Viewers of this minor look at the flags of every answer.
-                let tell_streams = asking.minor.has_trace_format() && self.has_fresh_streams();
-                let waker = waker.filter(|_| !tell_streams);
-                let Some(mut reply) = self.next_index(stream, waker)? else {
-                    if asking.minor.has_trace_format() {
-                        waker
-                            .into_iter()
-                            .for_each(|waker| self.watch_sessions(waker));
+                let looks_at_flags = asking.minor.has_trace_format();
+                let waker = waker.filter(|_| !(looks_at_flags && self.has_fresh_streams()));
+                let Some(mut reply) = self.next_index(stream, Asking { waker, ..asking })? else {
+                    if let Some(waker) = waker.filter(|_| looks_at_flags) {
+                        self.watch_sessions(waker);
                     }
                     return Ok(Answered::Held);
                 };
@@ -126,7 +94,9 @@ impl Viewer {
                 offset_bytes,
                 len_bytes,
             } => self.packet(stream, (offset_bytes, len_bytes), output),
-            ViewerRequest::Metadata { stream } => return self.metadata(stream, waker, output),
+            ViewerRequest::Metadata { stream } => {
+                return self.metadata(stream, Asking { waker, ..asking }, output);
+            }
             ViewerRequest::NewStreams { session } => {
                 return Ok(self.new_streams(session, waker, output));
             }
@@ -235,13 +205,7 @@ impl Viewer {
                 }
             } else {
                 self.patience.on_stream();
-                Kind::Data(Reading {
-                    cursor: begin,
-                    files: None,
-                    packet: None,
-                    beacon: None,
-                    spoke: false,
-                })
+                Kind::Data(Reading::new(begin))
             };
             let watched = Watched {
                 view,
@@ -271,66 +235,80 @@ impl Viewer {
     fn next_index(
         &mut self,
         handle: StreamHandle,
-        waker: Option<&Waker>,
+        asking: Asking<'_>,
     ) -> std::io::Result<Option<IndexReply>> {
+        let waker = asking.waker;
+        let curb = self.curb(handle, asking);
         let Some(watched) = self.streams.get_mut(&handle) else {
             return Ok(Some(IndexReply::bare(IndexStatus::ERROR)));
         };
-        let Kind::Data(reading) = &mut watched.kind else {
-            return Ok(Some(IndexReply::bare(IndexStatus::HUP)));
-        };
-        let stream = &watched.view.stream;
         let rotating = self
             .attachments
             .get(&watched.session)
             .is_some_and(|attachment| attachment.session.is_rotating());
-        let found = if rotating {
-            waker.into_iter().for_each(|waker| stream.watch(waker));
-            Found::Nothing
+        let told = if rotating && matches!(watched.kind, Kind::Data(_)) {
+            waker
+                .into_iter()
+                .for_each(|waker| watched.view.stream.watch(waker));
+            Told::Nothing
         } else {
-            stream.next_packet(
-                &mut reading.cursor,
-                &mut reading.files,
-                reading.beacon,
-                waker,
-            )?
+            match watched.next(curb, waker)? {
+                Some(told) => told,
+                None => return Ok(Some(IndexReply::bare(IndexStatus::HUP))),
+            }
         };
-        let mut reply = match found {
-            Found::Packet(packet) => {
-                reading.packet = reading.files.clone();
-                reading.beacon = None;
-                IndexReply {
-                    packet,
-                    ..IndexReply::bare(IndexStatus::OK)
-                }
-            }
-            Found::Inactive(beacon) if reading.beacon != Some(beacon) => {
-                reading.beacon = Some(beacon);
-                inactive(beacon)
-            }
-            Found::Inactive(_) | Found::Nothing if waker.is_some() => return Ok(None),
-            Found::Inactive(beacon) => {
-                self.patience.on_nothing();
-                inactive(beacon)
-            }
-            Found::Nothing => {
-                self.patience.on_nothing();
-                IndexReply::bare(IndexStatus::RETRY)
-            }
-            Found::End => IndexReply::bare(IndexStatus::HUP),
+        if told.may_wait() && waker.is_some() {
+            return Ok(None);
+        }
+        let mut reply = match told {
+            Told::Packet(packet) => IndexReply {
+                packet,
+                ..IndexReply::bare(IndexStatus::OK)
+            },
+            Told::Inactive { beacon, .. } => inactive(beacon),
+            Told::Nothing => IndexReply::bare(IndexStatus::RETRY),
+            Told::End => IndexReply::bare(IndexStatus::HUP),
         };
-        if matches!(found, Found::Packet(_)) || reply.status == IndexStatus::INACTIVE {
+        if let Kind::Data(reading) = &mut watched.kind
+            && told.is_news()
+        {
             let first = !std::mem::replace(&mut reading.spoke, true);
             self.patience.on_news(first);
+        } else if told.may_wait() {
+            self.patience.on_nothing();
         }
-        let trace = stream.trace_id();
-        if found == Found::End {
+        let trace = watched.view.stream.trace_id();
+        if told == Told::End {
             self.forget(handle);
         }
         if trace.is_some_and(|trace| self.lacks_metadata(trace)) {
             reply.flags |= FLAG_NEW_METADATA;
         }
         Ok(Some(reply))
+    }
+
+    /// How far beacons may be told, if there are streams that the viewer was not told of.
+    fn curb(&self, handle: StreamHandle, asking: Asking<'_>) -> Option<Curb> {
+        if asking.minor.has_trace_format() {
+            // Viewers of this minor look at the flags of every answer.
+            return None;
+        }
+        let fresh = self.attachments.values().filter(|it| it.has_fresh());
+        let limit = fresh.map(|attachment| attachment.limit()).min()?;
+        // First this, so that no packet comes in between.
+        if let Some(waker) = asking.waker {
+            for watched in self.streams.values() {
+                watched.view.stream.watch(waker);
+            }
+        }
+        let packet_waits = self.streams.values().any(Watched::has_packet);
+        let ordinal = self.streams.keys().filter(|other| **other < handle).count();
+        Some(Curb {
+            limit,
+            packet_waits,
+            streams: self.streams.len() as u64,
+            ordinal: ordinal as u64,
+        })
     }
 
     fn lacks_metadata(&self, trace: u64) -> bool {
@@ -372,7 +350,7 @@ impl Viewer {
     fn metadata(
         &mut self,
         handle: StreamHandle,
-        waker: Option<&Waker>,
+        asking: Asking<'_>,
         output: &mut Output,
     ) -> std::io::Result<Answered> {
         let nothing = |status| ViewerReply::Metadata {
@@ -389,8 +367,10 @@ impl Viewer {
             return Ok(Answered::Yes);
         };
         // A viewer that has metadata goes on with that.
-        let waker = waker.filter(|_| *sent == 0);
-        match view.stream.new_metadata(*sent, waker)? {
+        let waker = asking.waker.filter(|_| *sent == 0);
+        let waits_for_packet = !asking.minor.has_trace_format();
+        let found = view.stream.new_metadata((*sent, waits_for_packet), waker)?;
+        match found {
             FoundMetadata::Bytes { file, len } => {
                 output.reply(&ViewerReply::Metadata {
                     status: MetadataStatus::OK,
