@@ -2,73 +2,78 @@
 //!
 //! A viewer that is told "nothing" sleeps before it asks again: babeltrace2 2.0.4 for 100 ms. A reply that is
 //! held back until news come saves that. But a viewer may have something in its hands that it shows only after
-//! the reply: babeltrace2 collects up to 15 messages, and while it collects, it asks. It cannot collect
-//! anything before each of its streams has told it something, and it shows what it has, without sleeping, when
-//! it is told "nothing". So the rule: "nothing" is said at once to the first question after news, and held
-//! back when the viewer asks again.
+//! the reply. In babeltrace2 the source of events and the filter behind it collect up to 15 messages each, and
+//! while they collect, they ask; each hands on what it has, without sleeping, when it is told "nothing". Then the
+//! same stream is asked about again, for nothing can be shown before that is known.
+//!
+//! So the rule: the same question for the third time in a row may wait. A viewer that asks about its streams in
+//! turn is always answered at once, for what it waits for may come in another stream.
+
+use super::ViewerRequest;
+
+/// "Nothing" that is said at once: to the source, and to the filter.
+const AT_ONCE: u8 = 2;
 
 /// One viewer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Patience {
-    /// Streams that never told anything.
-    silent: usize,
-    /// The viewer may hold something that it has not shown.
-    holds_something: bool,
+    /// To which "nothing" was said last, and how often in a row.
+    last: Option<(ViewerRequest, u8)>,
 }
 
 impl Patience {
-    /// The viewer learns of a stream.
-    pub fn on_stream(&mut self) {
-        self.silent += 1;
+    /// This was answered with something.
+    pub fn on_something(&mut self) {
+        self.last = None;
     }
 
-    /// A stream that never told anything has gone.
-    pub fn on_silent_stream_gone(&mut self) {
-        self.silent = self.silent.saturating_sub(1);
-    }
-
-    /// News are told; `first` of their stream.
-    pub fn on_news(&mut self, first: bool) {
-        if first {
-            self.on_silent_stream_gone();
-        }
-        self.holds_something |= self.silent == 0;
-    }
-
-    /// "Nothing" is said.
-    pub fn on_nothing(&mut self) {
-        self.holds_something = false;
+    /// This was answered with nothing.
+    pub fn on_nothing(&mut self, request: ViewerRequest) {
+        let times = match self.last {
+            Some((last, times)) if last == request => times.saturating_add(1),
+            _ => 1,
+        };
+        self.last = Some((request, times));
     }
 
     /// May "nothing" wait?
     #[must_use]
-    pub fn may_wait(&self) -> bool {
-        !self.holds_something
+    pub fn may_wait(&self, request: ViewerRequest) -> bool {
+        self.last
+            .is_some_and(|(last, times)| last == request && times >= AT_ONCE)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StreamHandle;
+
+    fn ask(stream: u64) -> ViewerRequest {
+        ViewerRequest::NextIndex {
+            stream: StreamHandle(stream),
+        }
+    }
 
     #[test]
-    fn nothing_waits_until_all_streams_told_something() {
+    fn the_third_time_may_wait() {
         let mut patience = Patience::default();
-        patience.on_stream();
-        patience.on_stream();
-        assert!(patience.may_wait());
-        patience.on_news(true);
-        patience.on_news(false);
-        assert!(patience.may_wait(), "the other stream is missing");
-        patience.on_news(true);
-        assert!(!patience.may_wait());
-        patience.on_nothing();
-        assert!(patience.may_wait());
-        patience.on_stream();
-        patience.on_news(false);
-        assert!(patience.may_wait());
-        patience.on_silent_stream_gone();
-        patience.on_news(false);
-        assert!(!patience.may_wait());
+        for _ in 0..AT_ONCE {
+            assert!(!patience.may_wait(ask(1)));
+            patience.on_nothing(ask(1));
+        }
+        assert!(patience.may_wait(ask(1)));
+        assert!(!patience.may_wait(ask(2)));
+        patience.on_something();
+        assert!(!patience.may_wait(ask(1)));
+    }
+
+    #[test]
+    fn who_asks_in_turn_never_waits() {
+        let mut patience = Patience::default();
+        for stream in [1, 2].repeat(5) {
+            assert!(!patience.may_wait(ask(stream)));
+            patience.on_nothing(ask(stream));
+        }
     }
 }

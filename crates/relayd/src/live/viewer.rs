@@ -59,7 +59,7 @@ impl Viewer {
         asking: Asking<'_>,
         output: &mut Output,
     ) -> std::io::Result<Answered> {
-        let may_wait = self.patience.may_wait();
+        let may_wait = self.patience.may_wait(request);
         let waker = asking.waker.filter(|_| may_wait);
         match request {
             ViewerRequest::ListSessions => list(relay, asking.minor, output),
@@ -204,7 +204,6 @@ impl Viewer {
                     ended: false,
                 }
             } else {
-                self.patience.on_stream();
                 Kind::Data(Reading::new(begin))
             };
             let watched = Watched {
@@ -222,12 +221,8 @@ impl Viewer {
         let Some(watched) = self.streams.remove(&handle) else {
             return;
         };
-        match watched.kind {
-            Kind::Data(reading) if !reading.spoke => self.patience.on_silent_stream_gone(),
-            Kind::Data(_) => {}
-            Kind::Metadata { .. } => {
-                self.metadata.retain(|_, metadata| *metadata != handle);
-            }
+        if let Kind::Metadata { .. } = watched.kind {
+            self.metadata.retain(|_, metadata| *metadata != handle);
         }
     }
 
@@ -269,13 +264,11 @@ impl Viewer {
             Told::Nothing => IndexReply::bare(IndexStatus::RETRY),
             Told::End => IndexReply::bare(IndexStatus::HUP),
         };
-        if let Kind::Data(reading) = &mut watched.kind
-            && told.is_news()
-        {
-            let first = !std::mem::replace(&mut reading.spoke, true);
-            self.patience.on_news(first);
-        } else if told.may_wait() {
-            self.patience.on_nothing();
+        if told.may_wait() {
+            self.patience
+                .on_nothing(ViewerRequest::NextIndex { stream: handle });
+        } else {
+            self.patience.on_something();
         }
         let trace = watched.view.stream.trace_id();
         if told == Told::End {
@@ -382,7 +375,8 @@ impl Viewer {
             FoundMetadata::Nothing if waker.is_some() => return Ok(Answered::Held),
             FoundMetadata::Nothing => {
                 if *sent == 0 {
-                    self.patience.on_nothing();
+                    let request = ViewerRequest::Metadata { stream: handle };
+                    self.patience.on_nothing(request);
                 }
                 output.reply(&nothing(MetadataStatus::NO_NEW));
             }
@@ -426,7 +420,8 @@ impl Viewer {
             return Answered::Held;
         } else {
             if !is_reading {
-                self.patience.on_nothing();
+                let request = ViewerRequest::NewStreams { session };
+                self.patience.on_nothing(request);
             }
             output.reply(&none(NewStreamsStatus::OK));
         }

@@ -39,8 +39,6 @@ pub(super) struct Reading {
     beacon: Option<Beacon>,
     /// Everything up to this time was told.
     up_to: u64,
-    /// Something was told.
-    pub(super) spoke: bool,
 }
 
 /// What is told.
@@ -114,7 +112,6 @@ impl Reading {
             packet: None,
             beacon: None,
             up_to: 0,
-            spoke: false,
         }
     }
 
