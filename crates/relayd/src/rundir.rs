@@ -33,6 +33,11 @@ pub(crate) fn path() -> Option<PathBuf> {
     Some(base.join("relayd"))
 }
 
+/// Where the system's daemon has its own.
+pub(crate) fn system() -> PathBuf {
+    Path::new(SYSTEM).join("relayd")
+}
+
 /// Makes the directory; that it is there already is fine.
 pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()

@@ -78,6 +78,12 @@ fn status_tells_what_the_daemon_does() {
             .shows("raw/s (127.0.0.1:")?
             .shows(", 2.13)")?
             .shows("refused 0, protocol 0, failed session 0, turned away 0")?;
+        // Others ask the system's daemon too, and their own.
+        run(Command::new(env!("CARGO_BIN_EXE_lttng-relayd"))
+            .arg("--status")
+            .env_remove("LTTNG_RUNDIR"))?
+        .code(1)?
+        .says("/var/run/lttng/relayd")?;
         // What is over still counts.
         drop(peer);
         eventually("the session is over", || {

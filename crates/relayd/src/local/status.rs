@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::Oracle;
+use crate::rundir;
 use crate::settings::Settings;
 
 /// Of the socket, before the process id.
@@ -22,11 +23,20 @@ pub(crate) fn ask(settings: &Settings) -> anyhow::Result<String> {
     if let Some(path) = &settings.status_socket {
         return ask_one(path).with_context(|| format!("no answer on {}", path.display()));
     }
-    let directory = settings.run_directory.as_deref();
-    let directory = directory.context("no run directory: set LTTNG_RUNDIR or HOME")?;
+    let own = settings.run_directory.as_deref();
+    let own = own.context("no run directory: set LTTNG_RUNDIR or HOME")?;
+    // Members of the tracing group may ask the system's daemons too.
+    let system = rundir::system();
+    let mut directories = vec![own];
+    if own != system && std::env::var_os("LTTNG_RUNDIR").is_none() {
+        directories.push(&system);
+    }
     let mut answers = Vec::new();
     let mut silent = Vec::new();
-    for path in sockets_in(directory) {
+    for path in directories
+        .iter()
+        .flat_map(|directory| sockets_in(directory))
+    {
         match ask_one(&path) {
             Ok(answer) => answers.push(answer),
             Err(error) => silent.push(format!("; {}: {error}", path.display())),
@@ -34,7 +44,11 @@ pub(crate) fn ask(settings: &Settings) -> anyhow::Result<String> {
     }
     if answers.is_empty() {
         let silent = silent.concat();
-        bail!("no relay daemon answers in {}{silent}", directory.display());
+        let places: Vec<_> = directories
+            .iter()
+            .map(|path| path.to_string_lossy())
+            .collect();
+        bail!("no relay daemon answers in {}{silent}", places.join(" or "));
     }
     Ok(answers.join("\n"))
 }
