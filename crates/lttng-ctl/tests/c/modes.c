@@ -320,6 +320,12 @@ static void snapshots(void)
 	SHOW(lttng_snapshot_record("regular", NULL, 0));
 	SHOW(lttng_snapshot_add_output("regular", output));
 	SHOW(lttng_destroy_session("regular"));
+	/* A session without output has snapshots too. */
+	SHOW(lttng_create_session("bare", NULL));
+	show_outputs("bare");
+	SHOW(lttng_snapshot_record("bare", NULL, 0));
+	SHOW(lttng_snapshot_add_output("bare", output));
+	SHOW(lttng_destroy_session("bare"));
 	lttng_snapshot_output_destroy(output);
 	lttng_snapshot_output_destroy(other);
 }

@@ -18,6 +18,7 @@ use target::Target;
 /// default one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// What to do
     #[arg(value_name = "add-output|del-output|list-output|record")]
     action: Option<String>,
     /// A path or URL, or the id or name of an output
