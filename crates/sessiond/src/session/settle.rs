@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use consumer_api::StreamKey;
 use relay::client::Client;
-use relay::{Minor, Pending, Reply, Request, ReturnCode, StreamHandle};
+use relay::{MAJOR, Minor, Pending, Reply, Request, ReturnCode, StreamHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -20,6 +20,8 @@ use crate::app::SharedFd;
 
 /// How long the relay daemon may take to read what was sent, and to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of replies that may be left: those to some indexes and some other requests.
+const MAX_OLD_REPLIES: usize = 64 << 10;
 
 /// A packet in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ async fn ask(
 
     let mut control = stream(control)?;
     let mut client = Client::with_minor(minor);
+    skip_old_replies(&mut control, minor).await?;
     let mut stored = HashMap::new();
     for doubt in doubts {
         client.request(&Request::DataPending {
@@ -75,6 +78,41 @@ async fn ask(
         }
     }
     Ok(stored)
+}
+
+/// Reads the replies that the consumer daemon has not read: some look like those that are to come. The one to this
+/// request looks like no other; the request itself changes nothing.
+async fn skip_old_replies(
+    control: &mut tokio::net::TcpStream,
+    minor: Minor,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut client = Client::with_minor(minor);
+    client.request(&Request::Version {
+        major: MAJOR,
+        minor,
+    })?;
+    control.write_all(&client.take_output()).await?;
+    let mut last = [0; 8];
+    let mut read = 0;
+    while read < MAX_OLD_REPLIES {
+        last.rotate_left(1);
+        last[7] = control.read_u8().await?;
+        read += 1;
+        if read >= last.len() && is_version(last, minor) {
+            return Ok(());
+        }
+    }
+    Err("the relay daemon does not come to an end of its replies".into())
+}
+
+/// Major and minor of a relay daemon with which this minor was agreed upon.
+fn is_version(bytes: [u8; 8], agreed: Minor) -> bool {
+    let word = |half: &[u8]| {
+        half.iter()
+            .fold(0, |word, &byte| word << 8 | u32::from(byte))
+    };
+    let (major, minor) = (word(&bytes[..4]), word(&bytes[4..]));
+    major == MAJOR && (agreed.0..256).contains(&minor)
 }
 
 /// The answer to a data pending question. Answers to indexes that the consumer daemon has not read come
@@ -111,6 +149,36 @@ pub(super) fn hang_up(sockets: &[SharedFd]) {
         if let Ok(socket) = socket.try_clone() {
             // It may have ended already.
             let _ = TcpStream::from(socket).shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_reply_looks_like_a_version() {
+        let version = [0, 0, 0, 2, 0, 0, 0, 13];
+        // To an index, a data pending question, a chunk that exists, a stream, a chunk that was closed.
+        let replies: [&[u8]; 6] = [
+            &[0, 0, 0, 10],
+            &[0, 0, 0, 0],
+            &[0, 0, 0, 1],
+            &[0, 0, 0, 10, 1],
+            &[0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 10],
+            b"\0\0\0\x0a\0\0\0\x04a/b\0",
+        ];
+        for first in replies {
+            for second in replies {
+                let bytes = [first, second, &version].concat();
+                let windows = bytes.windows(8).map(|window| window.try_into().unwrap());
+                let found: Vec<_> = windows
+                    .map(|window| is_version(window, Minor(11)))
+                    .collect();
+                let at = found.iter().position(|&found| found);
+                assert_eq!(at, Some(bytes.len() - 8), "{bytes:?}");
+            }
         }
     }
 }
