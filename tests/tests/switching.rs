@@ -221,39 +221,3 @@ fn discard_mode_adds_up() {
         Ok(())
     });
 }
-
-#[test]
-fn a_wrong_host_changes_nothing() {
-    isolated_for(LIMIT, here!(), |w| {
-        let target = w.target(Ours)?;
-        start(&target, w, "--blocking-timeout=inf")?;
-        let mut traced = Traced::new(&target)?;
-        let mut app = w
-            .app("--threads 1 --events 1000 --quiet")
-            .blocking()
-            .start()?;
-        app.round()?;
-        for (address, port) in [("127.0.0.1", 1), ("no.such.host.invalid", 5342)] {
-            let request = v1::SetNetworkRequest {
-                session: "s".into(),
-                enabled: Some(true),
-                address: Some(address.into()),
-                control_port: Some(port),
-                ..Default::default()
-            };
-            let refused = traced
-                .client
-                .set_network(request)
-                .err()
-                .context("accepted")?;
-            ensure!(refused.code().0 == 104, "{refused}");
-            let session = traced.state()?.session.context("no session")?;
-            ensure!(!session.network.context("no attributes")?.enabled);
-        }
-        app.round()?;
-        app.finish()?;
-        target.script("stop\n destroy")?;
-        ensure!(Trace::read(&w.path("traces/s"))?.events.len() == 2000);
-        Ok(())
-    });
-}

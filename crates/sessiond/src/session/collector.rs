@@ -80,7 +80,11 @@ pub(super) async fn connect(
     let (mut control, peer) = open(address, address.control_port, "control").await?;
     let conversation = timeout(PATIENCE, introduce(&mut control, introduction));
     let session = match conversation.await {
-        Ok(result) => result?,
+        Ok(Ok(session)) => session,
+        Ok(Err(refusal)) => {
+            let message = format!("{peer}: {}", refusal.message);
+            return Err(Refusal::new(refusal.code, message));
+        }
         Err(_) => {
             return Err(refused(format!(
                 "the relay daemon at {peer} accepted the connection but did not answer within {} s",
