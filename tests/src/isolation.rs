@@ -166,9 +166,14 @@ pub fn enclose() -> Result<Option<std::process::ExitStatus>> {
     if std::env::var_os(INSIDE).is_some() {
         return Ok(None);
     }
-    Ok(Some(
-        private_self()?.args(std::env::args_os().skip(1)).status()?,
-    ))
+    let identity = tracefs::new_identity();
+    let mut program = private_self()?;
+    program
+        .args(std::env::args_os().skip(1))
+        .env(tracefs::IDENTITY, &identity);
+    let status = program.status();
+    tracefs::clean_up(&identity);
+    Ok(Some(status?))
 }
 
 /// Reads both pipes to their ends, in the order the lines come.

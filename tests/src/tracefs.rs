@@ -103,9 +103,17 @@ pub fn produced(w: &World) -> Result<Produced> {
     Ok(produced)
 }
 
-/// What trace-cmd recorded while a command ran.
+/// trace-cmd, with an instance of its own.
 #[derive(Debug)]
 pub struct TraceCmd {
+    program: PathBuf,
+    instance: String,
+    file: PathBuf,
+}
+
+/// What trace-cmd recorded while a command ran.
+#[derive(Debug)]
+pub struct Recorded {
     /// Of the command.
     pub output: Output,
     lines: Vec<Line>,
@@ -123,48 +131,66 @@ pub struct Line {
 }
 
 impl TraceCmd {
-    /// Records `events` in an instance of its own while `command` runs.
-    pub fn record(w: &World, events: &[&str], command: &[&str]) -> Result<Self> {
-        let trace_cmd = require("trace-cmd")?;
-        // It wants to write this file, which may be refused; everybody else keeps theirs.
-        let plain = w.path("ftrace_enabled");
-        fs::write(&plain, "1\n")?;
-        run(Command::new("mount")
-            .arg("--bind")
-            .arg(&plain)
-            .arg("/proc/sys/kernel/ftrace_enabled"))?
-        .ok()?;
-        let file = w.path("trace.dat");
+    /// It wants to write files that have nothing to do with events, and may be refused: it gets others in
+    /// their places, and everybody else keeps theirs.
+    pub fn prepare(w: &World) -> Result<Self> {
+        let program = require("trace-cmd")?;
         let instance = format!("lttng-rs-{}x-trace-cmd", identity()?);
-        // The same holds for these, which are of no use here.
         let directory = Path::new(ROOT).join("instances").join(&instance);
         fs::create_dir(&directory)?;
-        for file in ["set_ftrace_filter", "set_ftrace_notrace", "set_ftrace_pid"] {
-            let place = directory.join(file);
-            if place.exists() {
-                run(Command::new("mount").arg("--bind").arg(&plain).arg(place))?.ok()?;
-            }
+        let plain = w.path("plain");
+        fs::write(&plain, "1\n")?;
+        let files = ["set_ftrace_filter", "set_ftrace_notrace", "set_ftrace_pid"];
+        let mut places: Vec<_> = files.iter().map(|file| directory.join(file)).collect();
+        places.push("/proc/sys/kernel/ftrace_enabled".into());
+        for place in places.iter().filter(|place| place.exists()) {
+            run(Command::new("mount").arg("--bind").arg(&plain).arg(place))?.ok()?;
         }
-        let mut record = Command::new(&trace_cmd);
-        record.args(["record", "-q", "-B", &instance]);
+        Ok(Self {
+            program,
+            instance,
+            file: w.path("trace.dat"),
+        })
+    }
+
+    /// `trace-cmd record` of these events, with `kib` KiB of memory for each CPU.
+    pub fn command(&self, events: &[&str], kib: u64) -> Command {
+        let mut record = Command::new(&self.program);
+        record.args(["record", "-B", &self.instance]);
         for event in events {
             record.args(["-e", event]);
         }
-        let output = run(record
-            .args(["-b", "20000", "-o"])
-            .arg(&file)
-            .args(command)
-            .current_dir(w.path(".")))?
-        .ok()?;
-        let report = run(Command::new(&trace_cmd).arg("report").arg("-i").arg(&file))?.ok()?;
+        record.args(["-b", &kib.to_string()]);
+        record
+    }
+
+    /// Whether it has begun.
+    pub fn is_recording(&self) -> bool {
+        let event = Path::new(ROOT)
+            .join("instances")
+            .join(&self.instance)
+            .join("events/enable");
+        fs::read_to_string(event).is_ok_and(|text| text.trim() != "0")
+    }
+
+    /// Records `events` while `command` runs.
+    pub fn record(w: &World, events: &[&str], command: &[&str]) -> Result<Recorded> {
+        let this = Self::prepare(w)?;
+        let mut record = this.command(events, 20_000);
+        let record = record.args(["-q", "-o"]).arg(&this.file).args(command);
+        let output = run(record.current_dir(w.path(".")))?.ok()?;
+        let mut report = Command::new(&this.program);
+        let report = run(report.arg("report").arg("-i").arg(&this.file))?.ok()?;
         ensure!(
             !report.stdout.contains("EVENTS DROPPED"),
             "trace-cmd lost events"
         );
         let lines = report.stdout.lines().filter_map(parse_line).collect();
-        Ok(Self { output, lines })
+        Ok(Recorded { output, lines })
     }
+}
 
+impl Recorded {
     /// How many events of that name are such.
     pub fn count(&self, name: &str, such: impl Fn(&Line) -> bool) -> usize {
         let lines = self.lines.iter();

@@ -5,6 +5,7 @@ mod blocking;
 mod commands;
 mod discard;
 mod fan_in;
+mod kernel;
 mod live;
 mod live_start;
 
@@ -33,10 +34,12 @@ pub(crate) enum Row {
     FanIn,
     /// How long after it was emitted a live viewer sees an event.
     Live,
+    /// The kernel domain, beside trace-cmd.
+    Kernel,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Blocking,
         Self::Discard,
         Self::Commands,
@@ -45,6 +48,7 @@ impl Row {
         Self::LiveStart,
         Self::FanIn,
         Self::Live,
+        Self::Kernel,
     ];
 
     /// Measures the row, stock and ours in turn.
@@ -58,6 +62,7 @@ impl Row {
             Self::LiveStart => live_start::measure,
             Self::FanIn => fan_in::measure,
             Self::Live => live::measure,
+            Self::Kernel => kernel::measure,
         };
         for _ in 0..settings.iterations {
             for side in Side::BOTH {

@@ -41,6 +41,14 @@ pub mod event_type {
 
     /// A tracepoint: the only type of user space.
     pub const TRACEPOINT: c_int = 0;
+    /// A place in the kernel.
+    pub const PROBE: c_int = 1;
+    /// Entry and return of a function of the kernel.
+    pub const FUNCTION: c_int = 2;
+    /// Entry and exit of a system call.
+    pub const SYSCALL: c_int = 5;
+    /// A place in a program.
+    pub const USERSPACE_PROBE: c_int = 6;
     /// Any type.
     pub const ALL: c_int = -1;
 }

@@ -31,7 +31,6 @@ absent! {
     lttng_health_query
     lttng_health_state
     lttng_health_thread_state
-    lttng_list_syscalls
     lttng_load_session
     lttng_load_session_attr_get_overwrite
     lttng_load_session_attr_set_input_url

@@ -6,7 +6,7 @@ use std::slice;
 use control::blocking::Client;
 use control::v1::{
     BufferType, ChannelAttributes, DisableEventRequest, EnableChannelRequest, EnableEventRequest,
-    EventRule, GetSessionRequest, LogLevelType,
+    EventKind, EventRule, GetSessionRequest, LogLevelType,
 };
 use control::{ErrorCode, v1};
 
@@ -113,7 +113,7 @@ unsafe fn enable(
         if (1..exclusions.len()).any(|at| exclusions[..at].contains(&exclusions[at])) {
             return Err(Failure::INVALID);
         }
-        let rule = rule(event, filter, exclusions)?;
+        let rule = rule(&target, event, filter, exclusions)?;
         let mut daemon = connect()?;
         if target.buffers == BufferType::PerPid {
             make_per_pid_channel(&mut daemon, &target, &channel)?;
@@ -129,13 +129,16 @@ unsafe fn enable(
 }
 
 fn rule(
+    target: &Target,
     event: &Event,
     filter: Option<String>,
     exclusions: Vec<String>,
 ) -> Result<EventRule, Failure> {
-    if event.kind != event_type::TRACEPOINT {
-        return Err(Failure::INVALID);
-    }
+    let kind = match (target.domain, event.kind) {
+        (v1::Domain::Kernel, kind) => kernel_kind(kind).ok_or(Failure::INVALID)?,
+        (_, event_type::TRACEPOINT) => EventKind::Unspecified,
+        _ => return Err(Failure::INVALID),
+    };
     if let Some(filter) = &filter {
         check_filter(filter)?;
     }
@@ -148,7 +151,22 @@ fn rule(
         filter: filter.unwrap_or_default(),
         exclusions,
         enabled: true,
+        kind: kind.into(),
         ..EventRule::default()
+    })
+}
+
+/// A type of events in the kernel domain. Places of probes cannot be told through this function: the daemon
+/// says so.
+fn kernel_kind(kind: c_int) -> Option<EventKind> {
+    Some(match kind {
+        event_type::ALL => EventKind::Unspecified,
+        event_type::TRACEPOINT => EventKind::Tracepoint,
+        event_type::SYSCALL => EventKind::Syscall,
+        event_type::PROBE => EventKind::Probe,
+        event_type::FUNCTION => EventKind::Function,
+        event_type::USERSPACE_PROBE => EventKind::UserspaceProbe,
+        _ => return None,
     })
 }
 
@@ -208,6 +226,7 @@ pub unsafe extern "C" fn lttng_disable_event(
             target,
             name.unwrap_or_default(),
             channel.unwrap_or_default(),
+            EventKind::Unspecified,
         )
     })
 }
@@ -232,20 +251,30 @@ pub unsafe extern "C" fn lttng_disable_event_ext(
         if !filter_expression.is_null() {
             return Err(Failure::NOT_SUPPORTED);
         }
-        if ![event_type::TRACEPOINT, event_type::ALL].contains(&event.kind) {
-            return Err(Failure::INVALID);
-        }
-        disable(target, text_of(&event.name)?, channel.unwrap_or_default())
+        let kind = match target.domain {
+            v1::Domain::Kernel => kernel_kind(event.kind).ok_or(Failure::INVALID)?,
+            _ if [event_type::TRACEPOINT, event_type::ALL].contains(&event.kind) => {
+                EventKind::Unspecified
+            }
+            _ => return Err(Failure::INVALID),
+        };
+        let (name, channel) = (text_of(&event.name)?, channel.unwrap_or_default());
+        disable(target, name, channel, kind)
     })
 }
 
-fn disable(target: Target, name: String, channel: String) -> Result<c_int, Failure> {
+fn disable(
+    target: Target,
+    name: String,
+    channel: String,
+    kind: EventKind,
+) -> Result<c_int, Failure> {
     connect()?.disable_event(DisableEventRequest {
         session: target.session,
         domain: target.domain.into(),
         channel,
         name,
-        ..DisableEventRequest::default()
+        kind: kind.into(),
     })?;
     Ok(0)
 }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 use control::ErrorCode;
-use control::v1::{EventRule, GetSessionRequest};
+use control::v1::{EventKind, EventRule, GetSessionRequest};
 
 use crate::abi::{Event, EventExtension, Handle, SYMBOL_NAME_LEN, event_type};
 use crate::boundary::{Tail, array, count, fixed, guard, negative, out, reference, text, zeroed};
@@ -89,6 +89,13 @@ fn listed(rule: &EventRule, tail: &mut Tail) -> Event {
         probe_location: ptr::null_mut(),
     });
     Event {
+        kind: match rule.kind() {
+            EventKind::Unspecified | EventKind::Tracepoint => event_type::TRACEPOINT,
+            EventKind::Syscall => event_type::SYSCALL,
+            EventKind::Probe => event_type::PROBE,
+            EventKind::UserspaceProbe => event_type::USERSPACE_PROBE,
+            EventKind::Function => event_type::FUNCTION,
+        },
         loglevel_type: rule.log_level_type,
         loglevel: rule.log_level,
         enabled: rule.enabled.into(),

@@ -80,19 +80,34 @@ pub unsafe extern "C" fn lttng_list_domains(
         // SAFETY: the crate's rule.
         let (name, place) = unsafe { (self::session_name(session_name)?, out(domains)?) };
         let session = connect()?.get_session(GetSessionRequest::of(name))?;
+        let user_space = |tracker: &v1::Tracker| tracker.domain() == v1::Domain::Ust;
+        let tracks_user_space = session.trackers.iter().any(user_space);
         let buffers = match session.buffer_type() {
             BufferType::PerUid => Some(buffer_type::PER_UID),
             BufferType::PerPid => Some(buffer_type::PER_PID),
             // A domain without channels: something was tracked.
-            BufferType::Unspecified if !session.trackers.is_empty() => Some(buffer_type::PER_UID),
+            BufferType::Unspecified if tracks_user_space => Some(buffer_type::PER_UID),
             BufferType::Unspecified => None,
         };
-        let there: Vec<c_int> = buffers.into_iter().collect();
+        let kernel = v1::Domain::Kernel;
+        let has_kernel = session
+            .channels
+            .iter()
+            .any(|channel| channel.domain() == kernel)
+            || session
+                .trackers
+                .iter()
+                .any(|tracker| tracker.domain() == kernel);
+        let kernel = has_kernel.then_some((domain_type::KERNEL, buffer_type::GLOBAL));
+        let there: Vec<_> = kernel
+            .into_iter()
+            .chain(buffers.map(|buffers| (domain_type::UST, buffers)))
+            .collect();
         place.set(array(
             &there,
             |_| 0,
-            |&buf_type, _| Domain {
-                kind: domain_type::UST,
+            |&(kind, buf_type), _| Domain {
+                kind,
                 buf_type,
                 padding: [0; 12],
                 attr: [0; 72],

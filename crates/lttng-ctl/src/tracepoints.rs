@@ -2,9 +2,9 @@
 
 use std::ffi::c_int;
 
-use control::v1::{ListTracepointsRequest, Tracepoint, TracepointField};
+use control::v1::{Domain, EventKind, ListTracepointsRequest, Tracepoint, TracepointField};
 
-use crate::abi::{Event, EventField, Handle};
+use crate::abi::{Event, EventField, Handle, event_type};
 use crate::boundary::{array, count, fixed, negative, out};
 use crate::daemon::connect;
 use crate::event_list::plain;
@@ -22,6 +22,27 @@ pub unsafe extern "C" fn lttng_list_tracepoints(
         let (target, place) = unsafe { (Target::read(handle)?, out(events)?) };
         let there = ask(&target, false)?;
         place.set(array(&there, |_| 0, |tracepoint, _| listed(tracepoint))?);
+        count(there.len())
+    })
+}
+
+/// The kernel's system calls.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lttng_list_syscalls(events: *mut *mut Event) -> c_int {
+    negative(|| {
+        // SAFETY: the crate's rule.
+        let place = unsafe { out(events)? };
+        let answer = connect()?.list_tracepoints(ListTracepointsRequest {
+            domain: Domain::Kernel.into(),
+            kind: EventKind::Syscall.into(),
+            with_fields: false,
+        })?;
+        let there = answer.tracepoints;
+        let syscall = |tracepoint: &Tracepoint, _: &mut _| Event {
+            kind: event_type::SYSCALL,
+            ..listed(tracepoint)
+        };
+        place.set(array(&there, |_| 0, syscall)?);
         count(there.len())
     })
 }
