@@ -118,6 +118,8 @@ pub struct Transcoder {
     begin: Option<u64>,
     /// Clock of the last event; at least the end of the packet before.
     last: u64,
+    /// The next packet begins no earlier.
+    earliest: u64,
     events: u64,
     next_seq: u64,
     discarded: u64,
@@ -133,6 +135,7 @@ impl Transcoder {
             finished: false,
             begin: None,
             last: 0,
+            earliest: 0,
             events: 0,
             next_seq: 0,
             discarded: 0,
@@ -189,7 +192,7 @@ impl Transcoder {
         }
         if self.begin.is_none() {
             self.out.zeros_to(header::LEN);
-            let begin = at.max(self.last);
+            let begin = at.max(self.last).max(self.earliest);
             self.begin = Some(begin);
             self.last = begin;
         }
@@ -242,6 +245,8 @@ impl Transcoder {
         self.open(end.unwrap_or(0));
         let begin = self.begin.take().unwrap_or(self.last);
         self.last = self.last.max(end.unwrap_or(0));
+        // Readers sort the packets of several chunks by their begin: no two may have the same.
+        self.earliest = begin + u64::from(begin == self.last);
         let numbers = header::Numbers {
             begin,
             end: self.last,
