@@ -44,8 +44,6 @@ pub(crate) struct KernelSource {
     kept: Option<Kept>,
     /// Deliver all there was at this time.
     flush: Option<(FlushMode, u64)>,
-    /// Packets of earlier snapshots, which are gone from the kernel's buffer.
-    held: VecDeque<Kept>,
 }
 
 #[derive(Debug)]
@@ -102,7 +100,6 @@ impl KernelSource {
             capacity: setup.subbuf_count + 2,
             kept: None,
             flush: None,
-            held: VecDeque::new(),
         })
     }
 
@@ -238,10 +235,11 @@ impl Source for KernelSource {
         }
     }
 
-    /// The kernel's buffer is emptied; as much as it holds stays here for the next time.
+    /// The kernel's buffer is emptied: it has no other way of reading.
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {
         self.flush
             .get_or_insert((FlushMode::Active, monotonic_now()));
+        let mut held = VecDeque::new();
         for _ in 0..self.capacity {
             let mut taken = None;
             let keep = &mut |packet: &dyn Packet| {
@@ -252,7 +250,7 @@ impl Source for KernelSource {
                 Ok(())
             };
             match self.take(Writers::Alive, keep) {
-                Ok(Progress::Delivered) => self.held.extend(taken),
+                Ok(Progress::Delivered) => held.extend(taken),
                 Ok(Progress::NotReady | Progress::Nothing) => break,
                 Err(TakeError::Output(error)) => return Err(error),
                 Err(TakeError::BadPacket(error) | TakeError::Broken(error)) => {
@@ -261,10 +259,8 @@ impl Source for KernelSource {
             }
         }
         let most = if most == 0 { self.capacity } else { most };
-        let surplus = self.held.len().saturating_sub(self.capacity as usize);
-        self.held.drain(..surplus);
-        let skipped = self.held.len().saturating_sub(most as usize);
-        for held in self.held.iter().skip(skipped) {
+        let skipped = held.len().saturating_sub(most as usize);
+        for held in held.iter().skip(skipped) {
             let packet = MemoryPacket::new(&held.bytes, Some(held.events));
             deliver(&packet.map_err(OutputError::Refused)?)?;
         }
