@@ -259,6 +259,35 @@ fn over_the_network_to_stock() {
     isolated(here!(), |w| over_the_network(w, Stock));
 }
 
+#[test]
+fn rotated_chunks_are_read_as_one() {
+    isolated(here!(), |w| {
+        let target = w.kernel_target()?;
+        target.script(&format!(
+            "{}
+             enable-event -k --syscall getppid,close
+             start",
+            create(w)
+        ))?;
+        for _ in 0..3 {
+            python(&getppid_loop(1000)?)?;
+            target.lttng("rotate")?.ok()?;
+        }
+        target.script("stop\n destroy")?;
+        let text = run(Command::new("babeltrace2").arg(out(w)))?.ok()?;
+        ensure!(text.stderr.is_empty(), "{text}");
+        let trace = Trace::read(&out(w))?;
+        trace.assert_clean()?;
+        let mark = tracefs::mark()?;
+        let marks = trace.events.iter().filter(|event| {
+            event.name == "syscall_entry_close" && event.number("fd") == Some(mark)
+        });
+        ensure!(marks.count() == 3);
+        ensure!(trace.count("syscall_entry_getppid") >= 3000);
+        Ok(())
+    });
+}
+
 fn overload(w: &mut World, mode: &str) -> Result<()> {
     let target = w.kernel_target()?;
     target.script(&format!(
