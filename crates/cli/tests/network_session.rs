@@ -14,7 +14,7 @@ fn ours(name: &str, script: &str) -> Vec<Run> {
 /// Two relay daemons: on the default ports of IPv4, and on others of IPv6.
 const RELAYS: &str = "\
 lttng-relayd --daemonize --output \"$HOME/first\" >/dev/null
-lttng-relayd --daemonize --output \"$HOME/second\" -C 'tcp6://[::1]:7000' -D 'tcp6://[::1]:7001' >/dev/null
+lttng-relayd --daemonize --output \"$HOME/second\" -C 'tcp6://[::1]:7000' -D 'tcp6://[::1]:7001' -L tcp://localhost:7002 >/dev/null
 ";
 
 /// A channel that loses nothing, and tracing.

@@ -1,6 +1,6 @@
 //! Which recording session has which directory: no two share one, whatever they are called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use relay::SessionKey;
@@ -33,8 +33,27 @@ pub(crate) enum Place {
 pub(crate) struct Groups {
     output: Arc<Output>,
     slots: Mutex<HashMap<GroupKey, Arc<Mutex<Slot>>>>,
-    /// Directories that are in some slot.
-    taken: Mutex<HashSet<String>>,
+    /// Directories that somebody has, or had.
+    taken: Mutex<HashMap<String, Owner>>,
+}
+
+/// Whose a directory is.
+#[derive(Clone, Debug)]
+enum Owner {
+    /// Somebody looks whether it can be theirs.
+    Looking,
+    /// That session's, or was until somebody removed what it had there.
+    Of(Weak<Group>),
+}
+
+impl Owner {
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Of(group) if group.strong_count() == 0)
+    }
+
+    fn is(&self, group: &Weak<Group>) -> bool {
+        matches!(self, Self::Of(owner) if owner.ptr_eq(group))
+    }
 }
 
 /// A session's group, and where it is or was. Locked while a directory is made, so that the connections of
@@ -67,7 +86,12 @@ impl Groups {
         if let Some(group) = slot.group.upgrade() {
             return Ok(group);
         }
-        let directory = match slot.directory.clone() {
+        let still_ours = |directory: &RelativePath| {
+            let taken = lock(&self.taken);
+            let owner = taken.get(directory.as_str());
+            owner.is_some_and(|owner| owner.is(&slot.group))
+        };
+        let directory = match slot.directory.clone().filter(still_ours) {
             Some(directory) => {
                 self.output.make_directory(directory.as_str())?;
                 directory
@@ -81,6 +105,8 @@ impl Groups {
         ));
         slot.group = Arc::downgrade(&group);
         if place != Place::Fresh {
+            let owner = Owner::Of(Arc::downgrade(&group));
+            lock(&self.taken).insert(directory.as_str().to_owned(), owner);
             slot.directory = Some(directory);
         }
         Ok(group)
@@ -91,17 +117,33 @@ impl Groups {
             return self.output.make_fresh_directory(wanted);
         }
         self.output.make_numbered_directory(wanted, |directory| {
+            let name = directory.as_str();
             // Claimed before the disk is asked, which may take long.
-            if !lock(&self.taken).insert(directory.as_str().to_owned()) {
-                return Ok(false);
-            }
-            let made = self.output.make_directory(directory.as_str());
-            let usable = made.and_then(|()| match place {
-                Place::Named => self.output.is_empty(directory.as_str()),
-                _ => Ok(true),
+            let before = {
+                let mut taken = lock(&self.taken);
+                match taken.get(name) {
+                    // Who makes snapshots may come back for the next.
+                    Some(owner) if place == Place::Snapshots || !owner.is_gone() => {
+                        return Ok(false);
+                    }
+                    _ => taken.insert(name.to_owned(), Owner::Looking),
+                }
+            };
+            let made = self.output.make_directory(name);
+            let usable = made.and_then(|()| {
+                // One that was removed is free again.
+                if place == Place::Named || before.is_some() {
+                    self.output.is_empty(name)
+                } else {
+                    Ok(true)
+                }
             });
             if !matches!(usable, Ok(true)) {
-                lock(&self.taken).remove(directory.as_str());
+                let mut taken = lock(&self.taken);
+                match before {
+                    Some(owner) => taken.insert(name.to_owned(), owner),
+                    None => taken.remove(name),
+                };
             }
             usable
         })
@@ -120,7 +162,12 @@ impl Groups {
                 let forget =
                     slot.group.strong_count() == 0 && (slot.directory.is_none() || !keep_all);
                 if forget && let Some(directory) = &slot.directory {
-                    lock(&self.taken).remove(directory.as_str());
+                    let mut taken = lock(&self.taken);
+                    if let Some(owner) = taken.get(directory.as_str())
+                        && owner.is(&slot.group)
+                    {
+                        taken.remove(directory.as_str());
+                    }
                 }
                 !forget
             });

@@ -102,8 +102,8 @@ pub(crate) enum ListenError {
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "; another relay daemon may be running, choose other ports with --control-port and \
-             --data-port (port 0: any free one)"
+            "; another relay daemon may be running, choose other ports with --control-port, \
+             --data-port and --live-port (port 0: any free one)"
         }
         _ => "",
     }

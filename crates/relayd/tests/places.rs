@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use raw_peer::{RawPeer, stored};
 use relay::{ChunkId, CreateSession, Minor, Reply, Request, ReturnCode, SessionKey, TraceFormat};
 use system_tests::Toolchain::Ours;
-use system_tests::{Relay, here, isolated};
+use system_tests::{Relay, eventually, here, isolated};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -108,9 +108,23 @@ fn a_directory_that_is_empty_or_gone_can_be_used_again() {
             snapshot: false,
         };
         fs::create_dir_all(relay.output().join("host/dir"))?;
-        let (peer, path) = target(1).create(0, None)?;
+        let (mut peer, path) = target(1).create(0, None)?;
         ensure!(path == "host/dir", "{path}");
+        one_packet(&mut peer, 1)?;
         drop(peer);
+        let mut session = 0;
+        let mut free = || -> Result<bool> {
+            session += 1;
+            let (mut peer, path) = target(2).create(session, None)?;
+            one_packet(&mut peer, 2)?;
+            Ok(path == "host/dir")
+        };
+        ensure!(!free()?, "a trace was lost");
+        fs::remove_dir_all(relay.output().join("host/dir"))?;
+        // Until the relay daemon has noticed that the first connection is gone.
+        eventually("the directory is free", || Ok(free()?.then_some(())))?;
+        let (_peer, path) = target(1).create(0, None)?;
+        ensure!(path != "host/dir", "taken back");
         Ok(())
     });
 }

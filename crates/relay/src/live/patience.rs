@@ -8,6 +8,10 @@
 //!
 //! So the rule: the same question for the third time in a row may wait. A viewer that asks about its streams in
 //! turn is always answered at once, for what it waits for may come in another stream.
+//!
+//! Once after a packet, the third time is answered too: the viewer has nothing left in its hands then, it sleeps,
+//! and before that it flushes. Without, events that go from babeltrace2 into a pipe or a file would stay in its
+//! buffer until that is full.
 
 use super::ViewerRequest;
 
@@ -19,10 +23,18 @@ const AT_ONCE: u8 = 2;
 pub struct Patience {
     /// To which "nothing" was said last, and how often in a row.
     last: Option<(ViewerRequest, u8)>,
+    /// There was a packet, and the viewer was not sent to sleep since.
+    unflushed: bool,
 }
 
 impl Patience {
-    /// This was answered with something.
+    /// This was answered with a packet.
+    pub fn on_packet(&mut self) {
+        self.last = None;
+        self.unflushed = true;
+    }
+
+    /// This was answered with something else that is new.
     pub fn on_something(&mut self) {
         self.last = None;
     }
@@ -34,13 +46,14 @@ impl Patience {
             _ => 1,
         };
         self.last = Some((request, times));
+        self.unflushed &= times <= AT_ONCE;
     }
 
     /// May "nothing" wait?
     #[must_use]
     pub fn may_wait(&self, request: ViewerRequest) -> bool {
         self.last
-            .is_some_and(|(last, times)| last == request && times >= AT_ONCE)
+            .is_some_and(|(last, times)| last == request && times >= AT_ONCE && !self.unflushed)
     }
 }
 
@@ -66,6 +79,19 @@ mod tests {
         assert!(!patience.may_wait(ask(2)));
         patience.on_something();
         assert!(!patience.may_wait(ask(1)));
+    }
+
+    #[test]
+    fn the_viewer_sleeps_once_after_a_packet() {
+        let mut patience = Patience::default();
+        patience.on_packet();
+        // News of another stream in between.
+        patience.on_something();
+        for _ in 0..=AT_ONCE {
+            assert!(!patience.may_wait(ask(1)));
+            patience.on_nothing(ask(1));
+        }
+        assert!(patience.may_wait(ask(1)));
     }
 
     #[test]

@@ -267,6 +267,8 @@ impl Viewer {
         if told.may_wait() {
             self.patience
                 .on_nothing(ViewerRequest::NextIndex { stream: handle });
+        } else if matches!(told, Told::Packet(_)) {
+            self.patience.on_packet();
         } else {
             self.patience.on_something();
         }
