@@ -191,10 +191,9 @@ impl TraceCmd {
 }
 
 impl Recorded {
-    /// How many events of that name are such.
-    pub fn count(&self, name: &str, such: impl Fn(&Line) -> bool) -> usize {
-        let lines = self.lines.iter();
-        lines.filter(|line| line.name == name && such(line)).count()
+    /// All events, in the order of time.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter()
     }
 
     /// The events of that name.
