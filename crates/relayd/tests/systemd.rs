@@ -147,10 +147,6 @@ fn unit_files_are_sound() {
             let text = fs::read_to_string(unit)?;
             ensure!(text.contains("[Unit]"), "{unit}");
         }
-        let verify = Command::new("systemd-analyze").arg("--version").output();
-        if verify.is_err() {
-            return Ok(());
-        }
         // It looks for the program where the unit says it is.
         let directory = w.path("units");
         fs::create_dir(&directory)?;
@@ -165,7 +161,8 @@ fn unit_files_are_sound() {
         let output = run(Command::new("systemd-analyze")
             .arg("verify")
             .arg("--man=no")
-            .args(copies))?;
+            .args(copies))
+        .context("systemd-analyze cannot be run; get it with `apt-get install systemd`")?;
         let told: Vec<_> = output
             .stderr
             .lines()
