@@ -90,6 +90,11 @@ impl ControlConnection {
         if ended || self.peer.closing().is_some() {
             return Ok(Outcome::Close);
         }
+        if self.peer.buffered() > 0 {
+            // Stock consumer daemons send metadata in two pieces, the second of which waits for the first to be
+            // acknowledged. As a rule that waits in turn, for the next reply.
+            let _ = rustix::net::sockopt::set_tcp_quickack(&*self.link.socket, true);
+        }
         self.peer.shrink(IDLE_BUFFER);
         if all_written {
             Ok(Outcome::Wait(Interest::Read))
