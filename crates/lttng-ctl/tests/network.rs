@@ -124,6 +124,48 @@ fn a_filled_struct_makes_a_session_stream() {
     });
 }
 
+/// The relay daemon's metadata were spoiled: written again they are whole. Each application records its state
+/// once more.
+#[test]
+fn what_a_trace_begins_with_is_written_again() {
+    isolated(here!(), |world| {
+        let stage = Stage::new(world)?;
+        let relay = world.relay(Toolchain::Stock)?;
+        let [control, data, _] = relay.ports();
+        stage.ok(&format!("stream s 1 ipv4 127.0.0.1 {control} {data}"))?;
+        stage.lttng("enable-event -u -s s -c c lttng_ust_statedump:*")?;
+        stage.lttng("start s")?;
+        let mut app = world.app("--events 10").blocking().start()?;
+        app.round()?;
+        stage.lttng("stop s")?;
+        stage.lttng("start s")?;
+        let trees = system_tests::trees_with_metadata(relay.output())?;
+        let [tree] = &trees[..] else {
+            anyhow::bail!("traces: {trees:?}");
+        };
+        let metadata = tree.join("metadata");
+        let events = || Trace::read(relay.output()).map(|trace| trace.events.len());
+        let before = events()?;
+        std::fs::write(&metadata, b"not what a reader expects")?;
+        ensure!(events().is_err(), "the metadata are not needed");
+        stage.ok("metadata s")?;
+        eventually("the trace can be read again", || {
+            Ok(events().ok().filter(|now| *now >= before))
+        })?;
+        stage.ok("statedump s")?;
+        app.round()?;
+        app.finish()?;
+        stage.lttng("stop s")?;
+        stage.lttng("destroy s")?;
+        let trace = Trace::read(relay.output())?;
+        trace.assert_clean()?;
+        let states = trace.count("lttng_ust_statedump:start");
+        // One for each start, and one more.
+        ensure!(states == 3, "{states} records of the state");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_host_name_is_an_address() {
     isolated(here!(), |world| {

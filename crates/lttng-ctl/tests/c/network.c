@@ -7,6 +7,8 @@
  *	network url SESSION URL
  *	network path SESSION
  *	network refused SESSION
+ *	network metadata SESSION
+ *	network statedump SESSION
  */
 #include "check.h"
 #include <limits.h>
@@ -241,6 +243,10 @@ int main(int argc, char **argv)
 		ret = url(argv[2], argv[3]);
 	else if (!strcmp(what, "path") && argc == 3)
 		ret = path(argv[2]);
+	else if (!strcmp(what, "metadata") && argc == 3)
+		ret = lttng_regenerate_metadata(argv[2]);
+	else if (!strcmp(what, "statedump") && argc == 3)
+		ret = lttng_regenerate_statedump(argv[2]);
 	else if (!strcmp(what, "refused") && argc == 3) {
 		refused_options(argv[2]);
 		refused_structs(argv[2]);
