@@ -1,7 +1,7 @@
 //! `lttng clear`.
 
-use control::v1::{ClearSessionRequest, ListSessionsRequest, Session};
-use control::{Client, ErrorCode};
+use control::Client;
+use control::v1::ClearSessionRequest;
 
 use crate::current_session;
 use crate::daemon::{Context, Failure};
@@ -9,7 +9,7 @@ use crate::mi::{Document, Element};
 use crate::render::xml;
 use crate::ui::{Exit, Outcome, status};
 
-use super::waiting;
+use super::{chosen, waiting};
 
 /// Clear recording sessions
 ///
@@ -43,23 +43,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
             return Ok(Outcome::new(status, document(Vec::new(), false)));
         }
     };
-    let (mut client, mut sessions) = match list(context).await {
-        Ok(listed) => listed,
-        Err(failure) => {
-            failure.say(ui, failure.text());
-            return Ok(Outcome::new(status::ERROR, document(Vec::new(), false)));
-        }
+    let (mut client, sessions) = match chosen::sessions(context, name.as_deref()).await {
+        Ok(chosen) => chosen,
+        Err(status) => return Ok(Outcome::new(status, document(Vec::new(), false))),
     };
-    if let Some(name) = &name {
-        sessions.retain(|session| session.name == *name);
-        if sessions.is_empty() {
-            ui.error(format_args!("Session name {name} not found"));
-            let status = u8::try_from(ErrorCode::SESSION_NOT_FOUND.0).unwrap_or(status::ERROR);
-            return Ok(Outcome::new(status, document(Vec::new(), false)));
-        }
-    } else if sessions.is_empty() {
-        ui.say("No session found, nothing to do.");
-    }
     let mut cleared = Vec::new();
     let mut code = status::OK;
     for session in &sessions {
@@ -83,12 +70,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
 
 fn document(sessions: Vec<Element>, success: bool) -> Document {
     Document::new("clear", [Element::new("sessions", sessions)], success)
-}
-
-async fn list(context: &Context) -> Result<(Client, Vec<Session>), Failure> {
-    let mut client = context.connect().await?;
-    let answer = client.list_sessions(ListSessionsRequest {}).await?;
-    Ok((client, answer.into_inner().sessions))
 }
 
 async fn clear(context: &Context, client: &mut Client, session: &str) -> Result<(), Failure> {

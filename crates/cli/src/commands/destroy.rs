@@ -1,8 +1,8 @@
 //! `lttng destroy`.
 
+use control::Client;
 use control::v1::rotation::State;
-use control::v1::{DestroySessionRequest, ListSessionsRequest, Rotation, Session};
-use control::{Client, ErrorCode};
+use control::v1::{DestroySessionRequest, Rotation, Session};
 
 use crate::current_session;
 use crate::daemon::{Context, Failure};
@@ -10,7 +10,7 @@ use crate::mi::{Document, Element};
 use crate::render::{archive, losses, xml};
 use crate::ui::{Exit, Outcome, Ui, status};
 
-use super::{no_more, waiting};
+use super::{chosen, no_more, waiting};
 
 /// Destroy recording sessions
 ///
@@ -37,24 +37,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     } else {
         Some(current_session::or_current(ui, args.name)?)
     };
-    let listed = match list(context).await {
-        Ok(listed) => listed,
-        Err(failure) => {
-            failure.say(ui, failure.text());
-            return Ok(Outcome::new(status::ERROR, document(Vec::new(), false)));
-        }
+    let (mut client, sessions) = match chosen::sessions(context, name.as_deref()).await {
+        Ok(chosen) => chosen,
+        Err(status) => return Ok(Outcome::new(status, document(Vec::new(), false))),
     };
-    let (mut client, mut sessions) = listed;
-    if let Some(name) = &name {
-        sessions.retain(|session| session.name == *name);
-        if sessions.is_empty() {
-            ui.error(format_args!("Session name {name} not found"));
-            let status = u8::try_from(ErrorCode::SESSION_NOT_FOUND.0).unwrap_or(status::ERROR);
-            return Ok(Outcome::new(status, document(Vec::new(), false)));
-        }
-    } else if sessions.is_empty() {
-        ui.say("No session found, nothing to do.");
-    }
     let mut destroyed = Vec::new();
     let mut code = status::OK;
     for session in &sessions {
@@ -78,12 +64,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
 
 fn document(sessions: Vec<Element>, success: bool) -> Document {
     Document::new("destroy", [Element::new("sessions", sessions)], success)
-}
-
-async fn list(context: &Context) -> Result<(Client, Vec<Session>), Failure> {
-    let mut client = context.connect().await?;
-    let answer = client.list_sessions(ListSessionsRequest {}).await?;
-    Ok((client, answer.into_inner().sessions))
 }
 
 async fn destroy(

@@ -1,6 +1,7 @@
 //! One file per command: its options, its help, and the request it makes.
 
 pub(crate) mod add_context;
+mod chosen;
 pub(crate) mod clear;
 pub(crate) mod completion;
 pub(crate) mod create;
