@@ -223,8 +223,11 @@ pub struct Bystander {
 }
 
 impl Bystander {
-    /// Begins to use it.
+    /// Begins to use it. Comes before any daemon that would mount tracefs.
     pub fn new(_: &World) -> Result<Self> {
+        if !Path::new(ROOT).join("instances").exists() {
+            run(Command::new("mount").args(["-t", "tracefs", "none", ROOT]))?.ok()?;
+        }
         let name = format!("lttng-rs-{}x-bystander", identity()?);
         let instance = Path::new(ROOT).join("instances").join(name);
         fs::create_dir(&instance)?;
