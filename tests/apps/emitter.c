@@ -4,7 +4,7 @@
  * trace with what was really written.
  *
  * Standard output: `ready` once main runs, one line per event (unless --quiet), and `round K` after
- * each round. With --stdin, every line read from standard input starts a round (or, `load PATH`,
+ * each round. With --until-told, a round lasts until SIGUSR1. With --stdin, every line read from standard input starts a round (or, `load PATH`,
  * loads a provider; `unload` unloads it; `tick N` emits N of its events; `fork` emits a round in a
  * forked child; `exec` replaces the program by itself) and the end of file ends the program; without
  * it there is one round.
@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ static struct {
 	unsigned int payload;
 	uint64_t rate;
 	double seconds;
+	int until_told;
 	int quiet;
 	int from_stdin;
 	/* Added to the thread numbers, so that several processes stay apart. */
@@ -47,6 +49,8 @@ static struct {
 /* How many events of earlier rounds each thread has behind it. */
 static uint64_t emitted_before;
 static atomic_uint_fast64_t produced;
+static atomic_uint_fast64_t longest;
+static atomic_int told;
 
 /* ---- values ------------------------------------------------------------------------------- */
 
@@ -304,6 +308,22 @@ static void wait_until(uint64_t ns)
 		;
 }
 
+static void tell(int signal)
+{
+	(void) signal;
+	atomic_store(&told, 1);
+}
+
+/* Whether a round has more than `i` turns. */
+static int goes_on(uint64_t i, uint64_t end)
+{
+	if (opt.until_told)
+		return !atomic_load_explicit(&told, memory_order_relaxed);
+	if (opt.seconds > 0)
+		return (i & 63) != 0 || now_ns() < end;
+	return i < opt.events;
+}
+
 static void *emit(void *arg)
 {
 	uint32_t thread = opt.first_thread + (uint32_t) (uintptr_t) arg;
@@ -312,11 +332,9 @@ static void *emit(void *arg)
 	char *bytes = malloc(65536);
 
 	memset(bytes, 'a' + thread % 26, 65536);
-	for (i = 0; opt.seconds > 0 || i < opt.events; i++) {
+	for (i = 0; goes_on(i, end); i++) {
 		uint64_t n = emitted_before + i;
 
-		if (opt.seconds > 0 && (i & 63) == 0 && now_ns() >= end)
-			break;
 		if (opt.rate)
 			wait_until(begin + i * 1000000000u / opt.rate);
 		switch (opt.kind) {
@@ -337,6 +355,9 @@ static void *emit(void *arg)
 		}
 	}
 	atomic_fetch_add(&produced, i);
+	for (uint64_t most = atomic_load(&longest); most < i;)
+		if (atomic_compare_exchange_weak(&longest, &most, i))
+			break;
 	free(bytes);
 	free(t);
 	return NULL;
@@ -351,6 +372,7 @@ static void run_round(void)
 	struct timespec cpu;
 
 	atomic_store(&produced, 0);
+	atomic_store(&longest, 0);
 	for (unsigned int i = 0; i < opt.threads; i++)
 		if (pthread_create(&threads[i], NULL, emit, (void *) (uintptr_t) i))
 			abort();
@@ -358,7 +380,8 @@ static void run_round(void)
 		pthread_join(threads[i], NULL);
 	wall = now_ns() - begin;
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	emitted_before += opt.events;
+	emitted_before += atomic_load(&longest);
+	atomic_store(&told, 0);
 	printf("round %u loops=%" PRIuFAST64 " wall_ns=%" PRIu64 " cpu_ns=%" PRIu64 "\n", ++round,
 		atomic_load(&produced), wall, (uint64_t) cpu.tv_sec * 1000000000u + cpu.tv_nsec);
 	fflush(stdout);
@@ -428,7 +451,7 @@ static void serve(char **argv)
 static void usage(FILE *to)
 {
 	fprintf(to, "emitter [--kind fields|small|blob|levels] [--threads N] [--events N per thread]\n"
-		"  [--payload BYTES] [--rate N per thread and second] [--seconds S instead of --events]\n"
+		"  [--payload BYTES] [--rate N per thread and second] [--seconds S | --until-told instead of --events]\n"
 		"  [--first-thread N] [--stdin] [--quiet]\n");
 }
 
@@ -438,6 +461,7 @@ int main(int argc, char **argv)
 		{ "kind", required_argument, NULL, 'k' }, { "threads", required_argument, NULL, 't' },
 		{ "events", required_argument, NULL, 'n' }, { "payload", required_argument, NULL, 'p' },
 		{ "rate", required_argument, NULL, 'r' }, { "seconds", required_argument, NULL, 's' },
+		{ "until-told", no_argument, NULL, 'u' },
 		{ "first-thread", required_argument, NULL, 'f' }, { "stdin", no_argument, NULL, 'i' },
 		{ "quiet", no_argument, NULL, 'q' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
@@ -459,6 +483,7 @@ int main(int argc, char **argv)
 		case 'p': opt.payload = strtoul(optarg, NULL, 0); break;
 		case 'r': opt.rate = strtoull(optarg, NULL, 0); break;
 		case 's': opt.seconds = strtod(optarg, NULL); break;
+		case 'u': opt.until_told = 1; break;
 		case 'f': opt.first_thread = strtoul(optarg, NULL, 0); break;
 		case 'i': opt.from_stdin = 1; break;
 		case 'q': opt.quiet = 1; break;
@@ -473,6 +498,7 @@ int main(int argc, char **argv)
 	/* So that whatever was printed was emitted before, and what was emitted is printed, up to a kill. */
 	if (opt.rate)
 		setvbuf(stdout, NULL, _IOLBF, 0);
+	sigaction(SIGUSR1, &(struct sigaction) { .sa_handler = tell, .sa_flags = SA_RESTART }, NULL);
 	answer("ready");
 	if (opt.from_stdin)
 		serve(argv);

@@ -117,6 +117,13 @@ impl AppBuilder {
         Ok(app)
     }
 
+    /// Starts it on one CPU: the events of each channel are in one stream.
+    pub fn start_on_one_cpu(self) -> Result<App> {
+        let app = self.start()?;
+        app.pin()?;
+        Ok(app)
+    }
+
     /// Starts it and returns at once, before it has registered.
     pub fn launch(self) -> Result<App> {
         App::spawn(self.command()?.arg("--stdin"))
@@ -205,10 +212,17 @@ impl App {
         self.child.id()
     }
 
-    /// Lets it and all threads that it starts from now on run on this CPU only.
-    pub fn pin(&self, cpu: u32) -> Result<()> {
-        let (cpu, pid) = (cpu.to_string(), self.pid().to_string());
-        run(Command::new(require("taskset")?).args(["-p", "-c", &cpu, &pid]))?.ok()?;
+    /// Lets it and all its threads run on one CPU only, so that all events are in one stream.
+    pub fn pin(&self) -> Result<()> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let allowed = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let cpu = allowed
+            .and_then(|list| list.trim().split([',', '-']).next())
+            .context("no Cpus_allowed_list in /proc/self/status")?;
+        let pid = self.pid().to_string();
+        run(Command::new(require("taskset")?).args(["-a", "-c", "-p", cpu, &pid]))?.ok()?;
         Ok(())
     }
 
@@ -280,6 +294,14 @@ impl App {
         self.round.wall = Duration::from_nanos(number("wall_ns")?);
         self.round.cpu = Duration::from_nanos(number("cpu_ns")?);
         Ok(std::mem::take(&mut self.round))
+    }
+
+    /// Lets it emit, with `--until-told`, for as long as `work` takes.
+    pub fn round_beside(&mut self, work: impl FnOnce() -> Result<()>) -> Result<Round> {
+        self.begin_round()?;
+        work()?;
+        self.signal(Signal::USR1)?;
+        self.end_round(DEADLINE)
     }
 
     /// Sends `command`, waits for `answer`, and gives the events emitted meanwhile.

@@ -1,11 +1,13 @@
 //! Traces as babeltrace2 reads them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::check_indexes;
 use crate::peers::require;
 use crate::process::run;
 
@@ -251,6 +253,25 @@ fn parse_loss(line: &str) -> Option<(u64, &'static str)> {
         "packet" | "packets" => Some((count, "packet")),
         _ => None,
     }
+}
+
+/// How many events with fields `thread` and `n` there are in all `trees` together. Fails if one of them is there
+/// twice, or if a tree is not a whole and readable trace by itself.
+pub fn count_distinct(trees: &[PathBuf]) -> Result<u64> {
+    let mut seen = HashSet::new();
+    let mut twice = 0;
+    for tree in trees {
+        let trace = Trace::read(tree)?;
+        let (name, warnings) = (tree.display(), &trace.warnings);
+        ensure!(warnings.is_empty(), "{name}: {warnings:?}");
+        check_indexes(tree)?;
+        for event in &trace.events {
+            let number = |field| event.number(field).with_context(|| format!("no {field}"));
+            twice += u64::from(!seen.insert((number("thread")?, number("n")?)));
+        }
+    }
+    ensure!(twice == 0, "{twice} events are there twice");
+    Ok(seen.len() as u64)
 }
 
 #[cfg(test)]

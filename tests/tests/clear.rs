@@ -1,46 +1,21 @@
 //! Clearing: what was recorded is gone, what comes after it is there, and the trees are those of stock LTTng.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
-use system_tests::{App, Target, Trace, World, check_indexes, eventually, here, isolated, tree};
+use system_tests::{
+    Story, Target, Trace, World, check_indexes, eventually, here, isolated, same_story,
+};
 
-fn emitter(w: &World) -> Result<App> {
-    let app = w.app("--threads 1 --events 100 --quiet").start()?;
-    app.pin(0)?;
-    Ok(app)
-}
-
-struct Story<'a> {
-    target: &'a Target,
-    output: PathBuf,
-    lines: Vec<String>,
-}
-
-impl Story<'_> {
-    fn run(&mut self, command: &str) -> Result<()> {
-        let output = self.target.lttng(command)?;
-        self.lines
-            .push(format!("$ {command}: {}", output.code == 0));
-        if self.output.exists() {
-            self.lines.extend(tree(&self.output)?);
-        }
-        Ok(())
-    }
-
-    fn first_events(&self) -> Result<Vec<i64>> {
-        let trace = Trace::read(&self.output)?;
-        trace.assert_clean()?;
-        check_indexes(&self.output)?;
-        Ok(trace
-            .events
-            .iter()
-            .filter_map(|event| event.number("n"))
-            .collect())
-    }
+fn first_events(output: &Path) -> Result<Vec<i64>> {
+    let trace = Trace::read(output)?;
+    trace.assert_clean()?;
+    check_indexes(output)?;
+    let numbers = trace.events.iter().filter_map(|event| event.number("n"));
+    Ok(numbers.collect())
 }
 
 /// Clears at every point of a session's life.
@@ -50,18 +25,14 @@ fn story(w: &World, target: &Target, url: &str, output: &Path) -> Result<Vec<Str
          enable-channel -u --subbuf-size=4096 --num-subbuf=8 c
          enable-event -u -c c emitter:small"
     ))?;
-    let mut story = Story {
-        target,
-        output: output.into(),
-        lines: Vec::new(),
-    };
-    let mut app = emitter(w)?;
+    let mut story = Story::new(target, output);
+    let mut app = w.app("--events 100 --quiet").start_on_one_cpu()?;
     target.script("clear\n start")?;
     app.round()?;
     target.script("clear")?;
     app.round()?;
     story.run("stop")?;
-    let found = story.first_events()?;
+    let found = first_events(output)?;
     ensure!(found == (100..200).collect::<Vec<_>>(), "{found:?}");
     story.run("clear")?;
     story.run("clear")?;
@@ -69,7 +40,7 @@ fn story(w: &World, target: &Target, url: &str, output: &Path) -> Result<Vec<Str
     target.script("start")?;
     app.round()?;
     story.run("stop")?;
-    let found = story.first_events()?;
+    let found = first_events(output)?;
     ensure!(found == (200..300).collect::<Vec<_>>(), "{found:?}");
     target.script("start\n rotate")?;
     app.round()?;
@@ -81,11 +52,11 @@ fn story(w: &World, target: &Target, url: &str, output: &Path) -> Result<Vec<Str
     target.script("start")?;
     app.round()?;
     story.run("destroy")?;
-    let found = story.first_events()?;
+    let found = first_events(output)?;
     let stayed: Vec<_> = (200..300).chain(500..600).collect();
     ensure!(found == stayed, "{found:?}");
     app.finish()?;
-    Ok(story.lines)
+    Ok(story.end())
 }
 
 #[test]
@@ -103,8 +74,7 @@ fn local_trees_are_those_of_stock() {
             )?);
             target.daemon().terminate()?;
         }
-        ensure!(stories[0] == stories[1], "{stories:#?}");
-        Ok(())
+        same_story(&stories[0], &stories[1])
     });
 }
 
@@ -126,8 +96,7 @@ fn on_relays(w: &mut World, relays: Toolchain) -> Result<()> {
         lines.iter().filter_map(name).collect()
     };
     let [ours, stock] = [names(&stories[0]), names(&stories[1])];
-    ensure!(ours == stock, "{ours:#?}\n{stock:#?}");
-    Ok(())
+    same_story(&ours, &stock)
 }
 
 #[test]
@@ -169,7 +138,7 @@ fn a_relay_may_disallow_it() {
                  enable-event -u emitter:small
                  start"
             ))?;
-            let mut app = emitter(w)?;
+            let mut app = w.app("--events 100 --quiet").start_on_one_cpu()?;
             app.round()?;
             let refused = target.lttng("clear")?;
             ensure!(refused.code != 0, "{refused}");

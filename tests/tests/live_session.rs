@@ -82,9 +82,8 @@ fn events_are_shown(w: &mut World, targets: Toolchain, relays: Toolchain) -> Res
          start",
         relay.url()
     ))?;
-    let mut app = w.app("--threads 1 --events 10 --quiet").start()?;
     // The streams of the other CPUs are idle, and must not keep the viewer waiting.
-    app.pin(0)?;
+    let mut app = w.app("--events 10 --quiet").start_on_one_cpu()?;
     // babeltrace2 does not get on with a session that has no stream yet.
     app.round()?;
     eventually("the first events have arrived", || {

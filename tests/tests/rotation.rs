@@ -1,15 +1,14 @@
 //! Rotations: the trees they leave are those of stock LTTng, every archive is a readable trace, and over all
 //! archives together every event is there exactly once.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
-    App, Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated,
-    isolated_for, signal, tree, trees_with_metadata,
+    App, Relay, Signal, Story, Target, Trace, World, check_indexes, count_distinct, eventually,
+    here, isolated, isolated_for, same_story, signal, tree, trees_with_metadata,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
@@ -17,49 +16,11 @@ const LIMIT: Duration = Duration::from_secs(200);
 const CREATE: &str = "enable-channel -u --subbuf-size=4096 --num-subbuf=4 c
      enable-event -u -c c emitter:small";
 
-/// An application that emits 100 events on one CPU in each round.
-fn emitter(w: &World) -> Result<App> {
-    let app = w.app("--threads 1 --events 100 --quiet").start()?;
-    app.pin(0)?;
-    Ok(app)
-}
-
-/// Tells what was done and which files are there then.
-struct Story<'a> {
-    target: &'a Target,
-    output: PathBuf,
-    lines: Vec<String>,
-}
-
-impl Story<'_> {
-    fn run(&mut self, command: &str) -> Result<()> {
-        let output = self.target.lttng(command)?;
-        self.lines
-            .push(format!("$ {command}: {}", output.code == 0));
-        self.lines.extend(tree(&self.output)?);
-        Ok(())
-    }
-
-    /// For an active session: the first packets of the new chunk may be on their way.
-    fn run_active(&mut self, command: &str) -> Result<()> {
-        let at = self.lines.len();
-        self.run(command)?;
-        let fixed = |line: &String| line.starts_with('$') || line.contains("/archives/");
-        let rest = self.lines.split_off(at);
-        self.lines.extend(rest.into_iter().filter(fixed));
-        Ok(())
-    }
-}
-
 /// Every way to end a chunk, with the trees after each.
 fn story(w: &World, target: &Target, url: &str, output: &Path) -> Result<Vec<String>> {
     target.script(&format!("create s {url}\n {CREATE}"))?;
-    let mut story = Story {
-        target,
-        output: output.into(),
-        lines: Vec::new(),
-    };
-    let mut app = emitter(w)?;
+    let mut story = Story::new(target, output);
+    let mut app = w.app("--events 100 --quiet").start_on_one_cpu()?;
     target.script("start")?;
     app.round()?;
     story.run_active("rotate")?;
@@ -75,7 +36,7 @@ fn story(w: &World, target: &Target, url: &str, output: &Path) -> Result<Vec<Str
     target.script("stop")?;
     story.run("destroy")?;
     app.finish()?;
-    Ok(story.lines)
+    Ok(story.end())
 }
 
 fn check_archives(dir: &Path, events: usize) -> Result<()> {
@@ -92,19 +53,6 @@ fn check_archives(dir: &Path, events: usize) -> Result<()> {
     Ok(())
 }
 
-fn same(ours: &[String], stock: &[String]) -> Result<()> {
-    for (at, (a, b)) in ours.iter().zip(stock).enumerate() {
-        let before = &ours[..at];
-        let what = before.iter().rev().find(|line| line.starts_with('$'));
-        ensure!(
-            a == b,
-            "after {what:?}: ours {a:?}, stock {b:?}\n{ours:#?}\n{stock:#?}"
-        );
-    }
-    ensure!(ours.len() == stock.len(), "{ours:#?}\n{stock:#?}");
-    Ok(())
-}
-
 #[test]
 fn local_trees_are_those_of_stock() {
     isolated(here!(), |w| {
@@ -117,7 +65,7 @@ fn local_trees_are_those_of_stock() {
             check_archives(&output, 300)?;
             target.daemon().terminate()?;
         }
-        same(&stories[0], &stories[1])
+        same_story(&stories[0], &stories[1])
     });
 }
 
@@ -132,7 +80,7 @@ fn relay_trees(w: &mut World, relays: Toolchain) -> Result<()> {
         relay.daemon().assert_no_complaints()?;
         target.daemon().terminate()?;
     }
-    same(&stories[0], &stories[1])
+    same_story(&stories[0], &stories[1])
 }
 
 #[test]
@@ -159,7 +107,7 @@ fn buffers_of_processes_rotate_with_the_processes_that_live() {
                  start",
                 output.display()
             ))?;
-            let mut stays = emitter(w)?;
+            let mut stays = w.app("--events 100 --quiet").start_on_one_cpu()?;
             stays.round()?;
             w.app("--events 10 --quiet").run_once()?;
             // The end of an application is noticed when it is.
@@ -245,17 +193,15 @@ impl Flood {
              start"
         ))?;
         let app = w
-            .app("--threads 2 --rate 10000 --seconds 8 --quiet")
+            .app("--threads 2 --rate 10000 --until-told --quiet")
             .blocking()
             .start()?;
         Ok(Self { target, app })
     }
 
     /// Lets the application run beside `work`, and ends everything. Returns how many events there were.
-    fn beside(mut self, mut work: impl FnMut(&Target) -> Result<()>) -> Result<u64> {
-        self.app.begin_round()?;
-        work(&self.target)?;
-        let emitted = self.app.end_round(LIMIT)?.loops;
+    fn beside(mut self, work: impl FnOnce(&Target) -> Result<()>) -> Result<u64> {
+        let emitted = self.app.round_beside(|| work(&self.target))?.loops;
         self.app.finish()?;
         self.target.script("stop\n destroy")?;
         Ok(emitted)
@@ -264,28 +210,8 @@ impl Flood {
 
 /// Every chunk is a readable trace by itself, and every event is in one of them.
 fn exactly_once(trees: &[PathBuf], emitted: u64) -> Result<()> {
-    let mut seen: HashMap<(i64, i64), u32> = HashMap::new();
-    for tree in trees {
-        let trace = Trace::read(tree)?;
-        ensure!(
-            trace.warnings.is_empty(),
-            "{}: {:?}",
-            tree.display(),
-            trace.warnings
-        );
-        check_indexes(tree)?;
-        for event in &trace.events {
-            let number = |name| event.number(name).with_context(|| format!("no {name}"));
-            *seen.entry((number("thread")?, number("n")?)).or_insert(0) += 1;
-        }
-    }
-    let twice = seen.values().filter(|&&count| count > 1).count();
-    ensure!(twice == 0, "{twice} events are there twice");
-    ensure!(
-        seen.len() as u64 == emitted,
-        "{} of {emitted} events",
-        seen.len()
-    );
+    let found = count_distinct(trees)?;
+    ensure!(found == emitted, "{found} of {emitted} events");
     Ok(())
 }
 
@@ -438,7 +364,7 @@ fn schedules_rotate_by_themselves() {
                 target.script(&format!(
                     "create s {url}\n {CREATE}\n enable-rotation --{kind}\n start"
                 ))?;
-                let mut app = emitter(w)?;
+                let mut app = w.app("--events 100 --quiet").start_on_one_cpu()?;
                 let mut rounds = 0;
                 eventually("three archives", || {
                     app.round()?;
@@ -480,8 +406,7 @@ fn limited_files(w: &mut World, relays: Option<Toolchain>) -> Result<()> {
              enable-event -u -c c emitter:small
              start"
         ))?;
-        let mut app = w.app("--threads 1 --events 1000 --quiet").start()?;
-        app.pin(0)?;
+        let mut app = w.app("--events 1000 --quiet").start_on_one_cpu()?;
         app.round()?;
         target.script("rotate")?;
         app.round()?;
@@ -490,7 +415,7 @@ fn limited_files(w: &mut World, relays: Option<Toolchain>) -> Result<()> {
         stories.push(tree(output)?);
         target.daemon().terminate()?;
     }
-    same(&stories[0], &stories[1])
+    same_story(&stories[0], &stories[1])
 }
 
 #[test]
@@ -513,7 +438,7 @@ fn a_session_survives_a_relay_that_dies_in_a_rotation() {
             "create s --set-url={}\n {CREATE}\n start",
             relay.url()
         ))?;
-        let mut app = emitter(w)?;
+        let mut app = w.app("--events 100 --quiet").start_on_one_cpu()?;
         for round in 0..3 {
             app.round()?;
             target.script("rotate --no-wait")?;

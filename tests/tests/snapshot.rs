@@ -66,8 +66,7 @@ fn story(w: &mut World, toolchain: Toolchain, relays: Toolchain) -> Result<Vec<S
     ))?;
     refused("snapshot record")?;
     target.script("start")?;
-    let mut app = w.app("--threads 1 --events 1000 --quiet").start()?;
-    app.pin(0)?;
+    let mut app = w.app("--events 1000 --quiet").start_on_one_cpu()?;
     app.round()?;
     target.script("snapshot record")?;
     app.round()?;
@@ -148,12 +147,13 @@ fn busy_session(w: &mut World) -> Result<(Target, PathBuf)> {
 fn snapshots_beside_a_flood_can_be_read() {
     isolated(here!(), |w| {
         let (target, output) = busy_session(w)?;
-        let mut app = w.app("--threads 2 --seconds 3 --quiet").start()?;
-        app.begin_round()?;
-        for _ in 0..10 {
-            target.script("snapshot record")?;
-        }
-        app.end_round(system_tests::DEADLINE)?;
+        let mut app = w.app("--threads 2 --until-told --quiet").start()?;
+        app.round_beside(|| {
+            for _ in 0..10 {
+                target.script("snapshot record")?;
+            }
+            Ok(())
+        })?;
         target.script("snapshot record --name=last")?;
         app.finish()?;
         let trees = trees_with_metadata(&output)?;
