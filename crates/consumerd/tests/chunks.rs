@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Traced};
+use common::{Consumer, SMALL, Traced};
 use consumer_api::{
     Answer, ChunkEnding, ChunkSetup, Notice, OutputSetup, Request, RotationSetup, SessionSetup,
 };
@@ -51,10 +51,7 @@ fn start(out: &Path, first: ChunkSetup) -> Result<(Consumer, bool)> {
 }
 
 fn traced() -> Traced {
-    let mut traced = Traced::new(1, "ust/uid/0/64-bit", SMALL);
-    traced.append_metadata(SMALL_EVENT);
-    traced.append_metadata(LARGE_EVENT);
-    traced
+    Traced::with_events(1, "ust/uid/0/64-bit", SMALL)
 }
 
 fn write(traced: &mut Traced, events: u32) {
@@ -136,7 +133,7 @@ fn interrupted(world_path: &Path, steps: u32) -> Result<()> {
     let mut traced = traced();
     traced.add_to(&mut consumer);
     write(&mut traced, 10);
-    consumer.ask(Request::Drain, &[]);
+    consumer.drain();
     consumer.kill();
     if steps >= 1 {
         fs::create_dir(out.join(".tmp_old_chunk"))?;
@@ -207,7 +204,7 @@ fn a_size_is_told_once_in_each_chunk() {
             matches!(told, Notice::SizeReached { chunk_id: 8 }),
             "{told:?}"
         );
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         ensure!(consumer.notices.is_empty(), "{:?}", consumer.notices);
         ensure!(consumer.close());
         Ok(())

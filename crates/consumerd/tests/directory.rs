@@ -2,46 +2,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
-use consumer_api::{ChunkEnding, Notice, Request};
+use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced, assert_complete, values};
+use consumer_api::{Notice, Request};
 use ring_buffer::{BufferMode, Wakeup};
 use system_tests::{Trace, check_indexes, eventually, here, isolated};
-
-/// How often each value occurs.
-fn values(trace: &Trace) -> BTreeMap<i64, u32> {
-    let mut values = BTreeMap::new();
-    for event in &trace.events {
-        *values.entry(event.number("value").unwrap()).or_default() += 1;
-    }
-    values
-}
-
-/// Fails unless each stream's values 0, 1, 2 … up to what it wrote are in the trace, once.
-fn assert_complete(directory: &Path, traced: &[&Traced]) -> Result<()> {
-    let trace = Trace::read(directory)?;
-    trace.assert_clean()?;
-    let mut expected = BTreeMap::new();
-    for stream in traced.iter().flat_map(|traced| &traced.streams) {
-        for value in 0..stream.value {
-            *expected.entry(value as i64).or_default() += 1;
-        }
-    }
-    ensure!(
-        values(&trace) == expected,
-        "the values are not those written"
-    );
-    check_indexes(directory)?;
-    Ok(())
-}
 
 #[test]
 fn a_drain_brings_every_event_into_the_files() {
@@ -63,7 +34,7 @@ fn a_drain_brings_every_event_into_the_files() {
                 }
             }
         }
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         assert_complete(&out, &[&traced])?;
         let counters = consumer.counters();
         let indexes = check_indexes(&out)?;
@@ -82,15 +53,8 @@ fn a_drain_brings_every_event_into_the_files() {
         for stream in &mut traced.streams {
             stream.small().unwrap();
         }
-        consumer.ask(Request::Drain, &[]);
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.drain();
+        consumer.end_chunk();
         assert_complete(&out, &[&traced])?;
         assert!(consumer.close());
         Ok(())
@@ -102,9 +66,7 @@ fn a_drain_brings_every_event_into_the_files() {
 fn a_full_sub_buffer_is_written_at_once() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
@@ -126,9 +88,7 @@ fn a_full_sub_buffer_is_written_at_once() {
 fn timers_close_packets_and_look_for_them() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut switched = Traced::new(1, "switched", SMALL);
         let polled_shape = Shape {
             wakeup: Wakeup::ByTimer,
@@ -182,9 +142,7 @@ fn common_attach(
 fn an_application_that_exits_ends_its_trace() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(4, "ust/pid/app-1-x", SMALL);
         traced.ends_with_writers = true;
         traced.append_metadata(SMALL_EVENT);
@@ -218,9 +176,7 @@ fn an_application_that_exits_ends_its_trace() {
 fn a_gap_that_a_killed_writer_left_costs_one_packet() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
@@ -233,16 +189,9 @@ fn a_gap_that_a_killed_writer_left_costs_one_packet() {
         for _ in 20..80 {
             stream.large().unwrap();
         }
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         assert_eq!(fs::metadata(out.join("ust/chan_0"))?.len(), 0);
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.end_chunk();
         let trace = Trace::read(&out)?;
         trace.assert_clean()?;
         let found: Vec<i64> = values(&trace).into_keys().collect();
@@ -259,9 +208,7 @@ fn a_gap_that_a_killed_writer_left_costs_one_packet() {
 fn limited_files_are_cut_between_packets_and_reused() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "kept", SMALL);
         let mut wrapped = Traced::new(2, "wrapped", SMALL);
         traced.streams[0].setup.tracefile_size = 40_000;
@@ -274,7 +221,7 @@ fn limited_files_are_cut_between_packets_and_reused() {
                 traced.streams[0].large_blocking();
             }
         }
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         let files = |name: &str| -> Result<Vec<String>> {
             let mut names = Vec::new();
             for entry in fs::read_dir(out.join(name))? {
@@ -317,11 +264,10 @@ fn discarded_events_and_lost_packets_are_counted() {
             }
         }
         assert!(dropped > 0);
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         discard.add_to(&mut consumer);
         overwrite.add_to(&mut consumer);
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         let counters = consumer.counters();
         assert_eq!(counters.discarded_events, dropped);
         let closed = 1000 / 31;
@@ -337,8 +283,7 @@ fn discarded_events_and_lost_packets_are_counted() {
 fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
     isolated(here!(), |world| {
         let out = world.small_disk("small", 256)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
@@ -370,7 +315,7 @@ fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
             stream.setup.resume = Some(Default::default());
         }
         traced.add_to(&mut second);
-        second.ask(Request::Drain, &[]);
+        second.drain();
         let rest = Trace::read(&elsewhere)?;
         assert_eq!(values(&rest).keys().next(), Some(&written));
         assert_eq!(
@@ -389,8 +334,7 @@ fn a_killed_consumer_is_replaced_without_gap_or_double() {
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(SMALL_EVENT);
         for round in 0..6 {
-            let mut consumer = Consumer::start();
-            consumer.set_up_directory(&out);
+            let mut consumer = Consumer::into_directory(&out);
             traced.add_to(&mut consumer);
             if round == 0 {
                 traced.append_metadata(LARGE_EVENT);
@@ -400,11 +344,11 @@ fn a_killed_consumer_is_replaced_without_gap_or_double() {
                     stream.large_blocking();
                 }
                 if n == 100 {
-                    consumer.ask(Request::Drain, &[]);
+                    consumer.drain();
                 }
             }
             if round == 5 {
-                consumer.ask(Request::Drain, &[]);
+                consumer.drain();
                 assert!(consumer.close());
             } else {
                 consumer.kill();
@@ -451,8 +395,7 @@ fn kills_at_any_moment_double_nothing() {
                     recorded
                 });
                 for round in 0..20u64 {
-                    let mut consumer = Consumer::start();
-                    consumer.set_up_directory(&out);
+                    let mut consumer = Consumer::into_directory(&out);
                     traced.add_to(&mut consumer);
                     traced.streams[0].setup.resume = Some(Default::default());
                     // Not to wait for anything, but to be killed at different moments.
@@ -461,10 +404,9 @@ fn kills_at_any_moment_double_nothing() {
                 }
                 done.store(true, Ordering::Relaxed);
                 let recorded = application.join().unwrap();
-                let mut consumer = Consumer::start();
-                consumer.set_up_directory(&out);
+                let mut consumer = Consumer::into_directory(&out);
                 traced.add_to(&mut consumer);
-                consumer.ask(Request::Drain, &[]);
+                consumer.drain();
 
                 let trace = Trace::read(&out)?;
                 assert_eq!(trace.warnings, Vec::<String>::new());
@@ -493,9 +435,7 @@ fn kills_at_any_moment_double_nothing() {
 fn the_end_of_the_session_daemon_delivers_what_is_complete() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
@@ -548,7 +488,7 @@ fn requests_that_make_no_sense_change_nothing() {
         }
         traced.add_to(&mut consumer);
         traced.streams[0].small().unwrap();
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         assert_complete(&out, &[&traced])
     });
 }
@@ -558,9 +498,7 @@ fn requests_that_make_no_sense_change_nothing() {
 fn an_idle_consumer_sleeps() {
     isolated(here!(), |world| {
         let out = world.path("trace");
-        fs::create_dir(&out)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_directory(&out);
+        let mut consumer = Consumer::into_directory(&out);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);

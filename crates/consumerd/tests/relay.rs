@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,8 +9,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced};
-use consumer_api::{ChunkEnding, Notice, Request};
+use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced, assert_complete};
+use consumer_api::{Notice, Request};
 use relay::Minor;
 use system_tests::{Relay, Toolchain, Trace, check_indexes, cpu_seconds, here, isolated};
 
@@ -26,30 +25,14 @@ fn session_directory(relay: &Relay) -> Result<PathBuf> {
 }
 
 fn assert_arrived(relay: &Relay, traced: &[&Traced]) -> Result<()> {
-    let directory = session_directory(relay)?;
-    let trace = Trace::read(&directory)?;
-    trace.assert_clean()?;
-    let mut found: BTreeMap<i64, u32> = BTreeMap::new();
-    for event in &trace.events {
-        *found.entry(event.number("value").unwrap()).or_default() += 1;
-    }
-    let mut expected = BTreeMap::new();
-    for stream in traced.iter().flat_map(|traced| &traced.streams) {
-        for value in 0..stream.value {
-            *expected.entry(value as i64).or_default() += 1;
-        }
-    }
-    ensure!(found == expected, "the values are not those written");
-    check_indexes(&directory)?;
-    Ok(())
+    assert_complete(&session_directory(relay)?, traced)
 }
 
 #[test]
 fn everything_arrives_at_a_stock_relay() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let mut traced = Traced::new(1, "ust/uid/0/64-bit", SMALL);
         let mut other = Traced::new(2, "ust/uid/1000/64-bit", SMALL);
         for traced in [&mut traced, &mut other] {
@@ -64,7 +47,7 @@ fn everything_arrives_at_a_stock_relay() {
             }
         }
         // Nothing polls the files: a drain is answered when the relay has everything.
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         assert_arrived(&relay, &[&traced, &other])?;
         let counters = consumer.counters();
         let indexes = check_indexes(&session_directory(&relay)?)?;
@@ -73,15 +56,8 @@ fn everything_arrives_at_a_stock_relay() {
 
         // Start again, stop again, destroy.
         traced.streams[0].small().unwrap();
-        consumer.ask(Request::Drain, &[]);
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1_700_000_100,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.drain();
+        consumer.end_chunk();
         assert_arrived(&relay, &[&traced, &other])?;
         assert!(consumer.close());
         relay.daemon().assert_no_complaints()
@@ -92,8 +68,7 @@ fn everything_arrives_at_a_stock_relay() {
 fn traces_of_applications_come_and_go() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let mut all = Vec::new();
         for key in 1..=5 {
             let mut traced = Traced::new(key, &format!("ust/pid/app-{key}-20261125-220000"), SMALL);
@@ -113,15 +88,8 @@ fn traces_of_applications_come_and_go() {
             assert_eq!(trace, traced.key);
             all.push(traced);
         }
-        consumer.ask(Request::Drain, &[]);
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1_700_000_100,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.drain();
+        consumer.end_chunk();
         assert_arrived(&relay, &all.iter().collect::<Vec<_>>())?;
         relay.daemon().assert_no_complaints()
     });
@@ -132,8 +100,7 @@ fn traces_of_applications_come_and_go() {
 fn a_chunk_without_packets_is_closed_too() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let mut traced = Traced::new(1, "ust/uid/0/64-bit", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
@@ -141,14 +108,7 @@ fn a_chunk_without_packets_is_closed_too() {
             traced.streams[0].large_blocking();
         }
         let start = Instant::now();
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1_700_000_100,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.end_chunk();
         assert!(
             start.elapsed().as_millis() < 500,
             "took {:?}",
@@ -178,15 +138,8 @@ fn old_relays_are_spoken_to_in_their_version() {
             for _ in 0..500 {
                 traced.streams[1].large_blocking();
             }
-            consumer.ask(Request::Drain, &[]);
-            consumer.ask(
-                Request::CloseChunk {
-                    closed_unix_s: 1_700_000_100,
-                    writers_alive: false,
-                    ending: ChunkEnding::Keep,
-                },
-                &[],
-            );
+            consumer.drain();
+            consumer.end_chunk();
             assert_arrived(&relay, &[&traced]).with_context(|| format!("minor {minor}"))?;
         }
         Ok(())
@@ -197,8 +150,7 @@ fn old_relays_are_spoken_to_in_their_version() {
 fn limited_files_do_not_upset_a_stock_relay() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let mut traced = Traced::new(1, "ust", SMALL);
         for stream in &mut traced.streams {
             stream.setup.tracefile_size = 40_000;
@@ -208,15 +160,8 @@ fn limited_files_do_not_upset_a_stock_relay() {
         for _ in 0..500 {
             traced.streams[0].large_blocking();
         }
-        consumer.ask(Request::Drain, &[]);
-        consumer.ask(
-            Request::CloseChunk {
-                closed_unix_s: 1_700_000_100,
-                writers_alive: false,
-                ending: ChunkEnding::Keep,
-            },
-            &[],
-        );
+        consumer.drain();
+        consumer.end_chunk();
         assert!(relay.daemon().is_alive());
         assert_arrived(&relay, &[&traced])
     });
@@ -226,15 +171,14 @@ fn limited_files_do_not_upset_a_stock_relay() {
 fn a_relay_that_dies_is_told_and_the_buffers_stay() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
         for _ in 0..200 {
             traced.streams[0].large_blocking();
         }
-        consumer.ask(Request::Drain, &[]);
+        consumer.drain();
         let arrived = traced.streams[0].value as i64;
         relay.daemon().kill()?;
         // Told without any packet under way.
@@ -260,7 +204,7 @@ fn a_relay_that_dies_is_told_and_the_buffers_stay() {
             stream.setup.resume = Some(Default::default());
         }
         traced.add_to(&mut second);
-        second.ask(Request::Drain, &[]);
+        second.drain();
         let rest = Trace::read(&out)?;
         let values: Vec<_> = rest
             .events
@@ -277,8 +221,7 @@ fn a_relay_that_dies_is_told_and_the_buffers_stay() {
 fn a_stopped_relay_delays_packets_and_nothing_else() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         let shape = Shape {
             subbuf_size: 1 << 20,
             subbuf_count: 8,
@@ -314,8 +257,7 @@ fn a_stopped_relay_delays_packets_and_nothing_else() {
 fn throughput_over_loopback() {
     isolated(here!(), |world| {
         let relay = world.relay(Toolchain::Stock)?;
-        let mut consumer = Consumer::start();
-        consumer.set_up_relay(relay.ports(), Minor(13));
+        let mut consumer = Consumer::into_relay(&relay);
         measure(&mut consumer, "stock relay")?;
         let out = world.path("local");
         fs::create_dir(&out)?;
@@ -343,7 +285,7 @@ fn measure(consumer: &mut Consumer, what: &str) -> Result<()> {
             }
         });
     });
-    consumer.ask(Request::Drain, &[]);
+    consumer.drain();
     let seconds = start.elapsed().as_secs_f64();
     let cpu = cpu_seconds(consumer.pid()) - before;
     let bytes = consumer.counters().bytes as f64;
