@@ -273,7 +273,15 @@ fn usage() -> String {
     const GROUPS: [(&str, &[&str]); 9] = [
         (
             "Recording sessions",
-            &["clear", "create", "destroy", "record", "set-session"],
+            &[
+                "clear",
+                "create",
+                "destroy",
+                "load",
+                "record",
+                "save",
+                "set-session",
+            ],
         ),
         (
             "Channels",

@@ -77,6 +77,11 @@ fn outputs() {
 }
 
 #[test]
+fn saving() {
+    compare("saving", include_str!("scripts/saving"), true);
+}
+
+#[test]
 fn channels() {
     compare("channels", include_str!("scripts/channels"), true);
 }

@@ -252,17 +252,22 @@ impl PerfCounter {
         })
     }
 
-    /// The spelling of a counter for each thread, from its type, its configuration and, for a raw one, the name of its
-    /// field; `None` if it is unknown.
-    pub fn thread_spelling(kind: u32, config: u64, field: &str) -> Option<String> {
+    /// The spelling of a counter of `domain`, from its type, its configuration and, for a raw one, the name of its field;
+    /// `None` if it is unknown.
+    pub fn spelling(domain: PerfDomain, kind: u32, config: u64, field: &str) -> Option<String> {
+        let domain = match domain {
+            PerfDomain::Cpu => "cpu",
+            PerfDomain::Thread => "thread",
+        };
         if kind == RAW_COUNTER {
-            let label = field.strip_prefix("perf_thread_").unwrap_or(field);
-            return Some(format!("perf:thread:raw:r{config:x}:{label}"));
+            let prefix = format!("perf_{domain}_");
+            let label = field.strip_prefix(&prefix).unwrap_or(field);
+            return Some(format!("perf:{domain}:raw:r{config:x}:{label}"));
         }
         let known = COUNTERS
             .into_iter()
             .find(|(_, known, its)| (*known, *its) == (kind, config));
-        known.map(|(name, ..)| format!("perf:thread:{name}"))
+        known.map(|(name, ..)| format!("perf:{domain}:{name}"))
     }
 }
 
@@ -330,7 +335,9 @@ mod tests {
 
     #[test]
     fn counters_are_spelled_again() {
-        let spelling = PerfCounter::thread_spelling;
+        let spelling = |kind, config, field: &str| {
+            PerfCounter::spelling(PerfDomain::Thread, kind, config, field)
+        };
         assert_eq!(
             spelling(0, 1, "").as_deref(),
             Some("perf:thread:instructions")

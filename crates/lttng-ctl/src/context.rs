@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 
 use control::v1::{AddContextRequest, BufferType};
-use control::{ContextField, ErrorCode, PerfCounter};
+use control::{ContextField, ErrorCode, PerfCounter, PerfDomain};
 
 use crate::abi::{EventContext, Handle};
 use crate::boundary::{negative, optional_text, reference, text, text_of};
@@ -56,7 +56,8 @@ unsafe fn spelling(context: &EventContext) -> Result<String, Failure> {
             // SAFETY: the type says that this member is the one in use; it is plain data.
             let counter = unsafe { &context.u.perf_counter };
             let name = text_of(&counter.name)?;
-            PerfCounter::thread_spelling(counter.kind, counter.config, &name).ok_or(unknown)
+            PerfCounter::spelling(PerfDomain::Thread, counter.kind, counter.config, &name)
+                .ok_or(unknown)
         }
         APP_CONTEXT => {
             // SAFETY: the type says that this member is the one in use, with two strings.

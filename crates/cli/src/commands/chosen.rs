@@ -34,7 +34,7 @@ pub(super) async fn sessions(
     Ok((client, sessions))
 }
 
-async fn list(context: &Context) -> Result<(Client, Vec<Session>), Failure> {
+pub(super) async fn list(context: &Context) -> Result<(Client, Vec<Session>), Failure> {
     let mut client = context.connect().await?;
     let answer = client.list_sessions(ListSessionsRequest {}).await?;
     Ok((client, answer.into_inner().sessions))

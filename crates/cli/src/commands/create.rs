@@ -251,29 +251,31 @@ pub(super) fn destination(ui: &Ui, given: &Destination<'_>) -> Result<Option<Out
 }
 
 fn refuse_url(ui: &Ui, error: &UrlError, text: &str) -> Exit {
-    if let Some(reason) = error.reason() {
-        ui.error(reason);
-    }
-    match error {
-        UrlError::Refused(why) => ui.detail(why),
-        _ => {
-            if error.is_syntax() {
-                ui.error(format_args!("Unable to parse the URL {text}"));
-            }
-            ui.error("Unrecognized URL format.");
-            if *error == UrlError::Misplaced {
-                ui.detail(
-                    "use net://HOST for both streams, or tcp:// with --ctrl-url and --data-url",
-                );
-            }
+    say_url_error(ui, error, text);
+    if !matches!(error, UrlError::Refused(_)) {
+        ui.error("Unrecognized URL format.");
+        if *error == UrlError::Misplaced {
+            ui.detail("use net://HOST for both streams, or tcp:// with --ctrl-url and --data-url");
         }
     }
     Exit(status::ERROR)
 }
 
+/// What is wrong with a URL, without the general line of the commands for sessions.
+pub(super) fn say_url_error(ui: &Ui, error: &UrlError, text: &str) {
+    if let Some(reason) = error.reason() {
+        ui.error(reason);
+    }
+    match error {
+        UrlError::Refused(why) => ui.detail(why),
+        error if error.is_syntax() => ui.error(format_args!("Unable to parse the URL {text}")),
+        _ => {}
+    }
+}
+
 /// An absolute path without `.` and `..`: the part that exists has its symbolic links resolved, as `..` after
 /// one means the link's target.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(io::ErrorKind::InvalidInput.into());
     }

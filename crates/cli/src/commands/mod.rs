@@ -19,11 +19,13 @@ pub(crate) mod enable_streaming;
 pub(crate) mod help;
 pub(crate) mod list;
 mod live;
+pub(crate) mod load;
 mod network;
 pub(crate) mod record;
 pub(crate) mod regenerate;
 pub(crate) mod rotate;
 mod rotation_schedule;
+pub(crate) mod save;
 pub(crate) mod session;
 pub(crate) mod set;
 pub(crate) mod set_session;
@@ -57,12 +59,14 @@ pub(crate) enum Command {
     EnableStreaming(enable_streaming::Args),
     Help(help::Args),
     List(list::Args),
+    Load(load::Args),
     Metadata(regenerate::MetadataArgs),
     Record(record::Args),
     Regenerate(regenerate::Args),
     Rotate(rotate::Args),
     EnableRotation(enable_rotation::Args),
     DisableRotation(disable_rotation::Args),
+    Save(save::Args),
     Session(session::Args),
     Set(set::Args),
     SetSession(set_session::Args),
@@ -92,12 +96,14 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Outcome, 
         Command::EnableStreaming(args) => enable_streaming::run(args, context).await,
         Command::Help(args) => help::run(&args, context),
         Command::List(args) => list::run(args, context).await,
+        Command::Load(args) => load::run(args, context).await,
         Command::Metadata(args) => regenerate::run_metadata(args, context).await,
         Command::Record(args) => record::run(args, context).await,
         Command::Regenerate(args) => regenerate::run(args, context).await,
         Command::Rotate(args) => rotate::run(args, context).await,
         Command::EnableRotation(args) => enable_rotation::run(args, context).await,
         Command::DisableRotation(args) => disable_rotation::run(args, context).await,
+        Command::Save(args) => save::run(args, context).await,
         Command::Session(args) => session::run(args, context).await,
         Command::Set(args) => set::run(args, context).await,
         Command::SetSession(args) => set_session::run(args, context).await,
