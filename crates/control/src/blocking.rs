@@ -45,6 +45,11 @@ impl Client {
         let inner = runtime.block_on(crate::Client::connect(path))?;
         Ok(Self { inner, runtime })
     }
+
+    /// Runs calls that are written with async to their end.
+    pub fn run<T>(&mut self, calls: impl AsyncFnOnce(&mut crate::Client) -> T) -> T {
+        self.runtime.block_on(calls(&mut self.inner))
+    }
 }
 
 macro_rules! calls {

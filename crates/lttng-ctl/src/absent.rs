@@ -1,7 +1,7 @@
 //! What upstream's library has and this one has not: the names, so that a program that uses a little of it
 //! runs, with an honest answer.
 //!
-//! Saving and loading, triggers and notifications, health. Each call fails and does nothing, whatever its arguments:
+//! Triggers and notifications, health. Each call fails and does nothing, whatever its arguments:
 //! objects are never made, so nothing has to be freed.
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -31,26 +31,8 @@ absent! {
     lttng_health_query
     lttng_health_state
     lttng_health_thread_state
-    lttng_load_session
-    lttng_load_session_attr_get_overwrite
-    lttng_load_session_attr_set_input_url
-    lttng_load_session_attr_set_override_ctrl_url
-    lttng_load_session_attr_set_override_data_url
-    lttng_load_session_attr_set_override_session_name
-    lttng_load_session_attr_set_override_url
-    lttng_load_session_attr_set_overwrite
-    lttng_load_session_attr_set_session_name
     lttng_register_consumer
     lttng_register_trigger
-    lttng_save_session
-    lttng_save_session_attr_get_omit_name
-    lttng_save_session_attr_get_omit_output
-    lttng_save_session_attr_get_overwrite
-    lttng_save_session_attr_set_omit_name
-    lttng_save_session_attr_set_omit_output
-    lttng_save_session_attr_set_output_url
-    lttng_save_session_attr_set_overwrite
-    lttng_save_session_attr_set_session_name
     lttng_unregister_trigger
     lttng_userspace_probe_location_function_get_binary_fd
     lttng_userspace_probe_location_tracepoint_get_binary_fd
@@ -119,13 +101,6 @@ absent! {
     lttng_kernel_probe_location_address_create
     lttng_kernel_probe_location_symbol_create
     lttng_kernel_probe_location_symbol_get_name
-    lttng_load_session_attr_create
-    lttng_load_session_attr_get_input_url
-    lttng_load_session_attr_get_override_ctrl_url
-    lttng_load_session_attr_get_override_data_url
-    lttng_load_session_attr_get_override_session_name
-    lttng_load_session_attr_get_override_url
-    lttng_load_session_attr_get_session_name
     lttng_log_level_rule_at_least_as_severe_as_create
     lttng_log_level_rule_exactly_create
     lttng_notification_channel_create
@@ -137,9 +112,6 @@ absent! {
     lttng_notification_get_trigger
     lttng_rate_policy_every_n_create
     lttng_rate_policy_once_after_n_create
-    lttng_save_session_attr_create
-    lttng_save_session_attr_get_output_url
-    lttng_save_session_attr_get_session_name
     lttng_trigger_create
     lttng_trigger_get_action
     lttng_trigger_get_condition
@@ -314,12 +286,10 @@ absent! {
     lttng_event_rule_destroy
     lttng_health_destroy
     lttng_kernel_probe_location_destroy
-    lttng_load_session_attr_destroy
     lttng_log_level_rule_destroy
     lttng_notification_channel_destroy
     lttng_notification_destroy
     lttng_rate_policy_destroy
-    lttng_save_session_attr_destroy
     lttng_trigger_destroy
     lttng_triggers_destroy
     lttng_userspace_probe_location_destroy

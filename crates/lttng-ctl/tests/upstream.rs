@@ -119,3 +119,8 @@ fn trackers_answer_as_upstreams() {
 fn regenerating_answers_as_upstreams() {
     isolated(here!(), |world| compare(world, "regenerating", 20));
 }
+
+#[test]
+fn saving_and_loading_answer_as_upstreams() {
+    isolated(here!(), |world| compare(world, "saving", 100));
+}

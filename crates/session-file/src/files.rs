@@ -52,7 +52,7 @@ impl FileError {
     }
 
     /// Is the file or directory not there?
-    pub fn is_not_found(&self) -> bool {
+    fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 }
@@ -63,7 +63,7 @@ pub fn user_directory(home: &Path) -> PathBuf {
 }
 
 /// The directories to look into without another word: the user's, then the system's.
-pub fn default_directories(home: Option<&Path>) -> Vec<PathBuf> {
+fn default_directories(home: Option<&Path>) -> Vec<PathBuf> {
     let user = home.map(user_directory);
     user.into_iter().chain([PathBuf::from(SYSTEM)]).collect()
 }
@@ -135,7 +135,7 @@ fn temporary(directory: &Path, name: &str) -> Result<(PathBuf, File), FileError>
 }
 
 /// The sessions of a file.
-pub fn load_file(path: &Path) -> Result<Vec<SavedSession>, FileError> {
+fn load_file(path: &Path) -> Result<Vec<SavedSession>, FileError> {
     let mut text = String::new();
     let file = File::open(path).map_err(FileError::io(path))?;
     file.take(MAX_BYTES)
@@ -147,9 +147,45 @@ pub fn load_file(path: &Path) -> Result<Vec<SavedSession>, FileError> {
     })
 }
 
+/// What the files at a place, or at the default places, have.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of the places and of the files' names.
+    pub sessions: Vec<SavedSession>,
+    /// Files of directories that could not be read. A file that was named is an error instead.
+    pub broken: Vec<FileError>,
+}
+
+/// Reads all session files of a directory, or one file; without `place` those of the user whose directory is `home`,
+/// and of the system.
+pub fn find(place: Option<&Path>, home: Option<&Path>) -> Result<Found, FileError> {
+    let mut found = Found::default();
+    let directories = match place {
+        Some(path) if !path.is_dir() => {
+            found.sessions = load_file(path)?;
+            return Ok(found);
+        }
+        Some(path) => vec![path.to_owned()],
+        None => default_directories(home),
+    };
+    for directory in directories {
+        let files = match load_directory(&directory) {
+            Err(error) if error.is_not_found() && place.is_none() => continue,
+            other => other?,
+        };
+        for file in files {
+            match file {
+                Ok(sessions) => found.sessions.extend(sessions),
+                Err(error) => found.broken.push(error),
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The sessions of all session files of a directory, in the order of the files' names; each file may have its own
 /// error.
-pub fn load_directory(
+fn load_directory(
     directory: &Path,
 ) -> Result<Vec<Result<Vec<SavedSession>, FileError>>, FileError> {
     let entries = fs::read_dir(directory).map_err(FileError::io(directory))?;

@@ -1,6 +1,6 @@
 //! `lttng load`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use control::v1::Output;
 use control::{Client, ErrorCode, url};
@@ -179,7 +179,8 @@ async fn make(client: &mut Client, saved: &SavedSession, overwrite: bool) -> Res
 
 /// The sessions of all files; whether some file was broken, which was said.
 fn find(ui: &Ui, given: Option<&str>) -> Result<(Vec<SavedSession>, bool), u8> {
-    let refuse = |error: FileError| {
+    let home = control::home_directory();
+    let found = files::find(given.map(Path::new), home.as_deref()).map_err(|error| {
         let code = match error {
             FileError::Read { .. } => ErrorCode::LOAD_INVALID_CONFIG,
             _ => ErrorCode::LOAD_FAILED,
@@ -187,30 +188,9 @@ fn find(ui: &Ui, given: Option<&str>) -> Result<(Vec<SavedSession>, bool), u8> {
         let failure = Failure::local(code, &error.to_string());
         failure.say(ui, failure.text());
         status::ERROR
-    };
-    let directories = match given {
-        Some(path) if !Path::new(path).is_dir() => {
-            let sessions = files::load_file(Path::new(path)).map_err(refuse)?;
-            return Ok((sessions, false));
-        }
-        Some(path) => vec![PathBuf::from(path)],
-        None => files::default_directories(control::home_directory().as_deref()),
-    };
-    let (mut sessions, mut broken) = (Vec::new(), false);
-    for directory in directories {
-        let all = match files::load_directory(&directory) {
-            Err(error) if error.is_not_found() && given.is_none() => continue,
-            other => other.map_err(refuse)?,
-        };
-        for file in all {
-            match file {
-                Ok(more) => sessions.extend(more),
-                Err(error) => {
-                    ui.warn(format_args!("left out: {error}"));
-                    broken = true;
-                }
-            }
-        }
+    })?;
+    for error in &found.broken {
+        ui.warn(format_args!("left out: {error}"));
     }
-    Ok((sessions, broken))
+    Ok((found.sessions, !found.broken.is_empty()))
 }

@@ -12,10 +12,12 @@
 #include <lttng/endpoint.h>
 #include <lttng/event.h>
 #include <lttng/handle.h>
+#include <lttng/load.h>
 #include <lttng/location.h>
 #include <lttng/lttng-error.h>
 #include <lttng/lttng-network.h>
 #include <lttng/rotation.h>
+#include <lttng/save.h>
 #include <lttng/session-descriptor.h>
 #include <lttng/session.h>
 #include <lttng/snapshot.h>
