@@ -56,9 +56,14 @@ impl World {
 
     /// Starts root's session daemon of ours with the kernel domain.
     pub fn kernel_target(&mut self) -> Result<Target> {
-        let (log_path, log) = self.log_file("kernel-sessiond")?;
+        self.target_with(Toolchain::Ours, &[])
+    }
+
+    /// Starts root's session daemon with these options and no others.
+    pub fn target_with(&mut self, toolchain: Toolchain, options: &[&str]) -> Result<Target> {
+        let (log_path, log) = self.log_file(&format!("{}-sessiond", toolchain.name()))?;
         let who = Who::root(self.home());
-        let target = Target::start_with(Toolchain::Ours, who, log_path, log, &[])?;
+        let target = Target::start_with(toolchain, who, log_path, log, options)?;
         self.daemons.push(target.daemon().clone());
         Ok(target)
     }

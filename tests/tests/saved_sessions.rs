@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
-use system_tests::{Target, Toolchain, Trace, World, here, isolated};
+use system_tests::{Target, Toolchain, Trace, World, eventually, here, isolated};
 
 /// A session that records some of the emitter's events, with contexts.
 fn save(target: &Target, output: &Path, saved: &Path) -> Result<()> {
@@ -159,4 +159,40 @@ fn what_cannot_be_loaded_is_told_and_leaves_nothing() {
         refused(&format!("load --force --input-path={directory}"), &[told])?;
         Ok(())
     });
+}
+
+/// What is in the directory for it is there when a session daemon has started, and with `--load` what is elsewhere.
+fn loaded_at_the_start(w: &mut World, by: Toolchain) -> Result<()> {
+    let target = w.target(by)?;
+    let (first, second) = (w.home().join(".lttng/sessions/auto"), w.path("elsewhere"));
+    save(&target, &w.path("traces/kept"), &first)?;
+    save(&target, &w.path("traces/other"), &second)?;
+    target.daemon().terminate()?;
+    if by == Ours {
+        // Stock session daemons do not start then.
+        fs::write(first.join("broken.lttng"), "<sessions>")?;
+    }
+    let until_listed = |target: &Target, output: &str| {
+        eventually("the session is loaded and active", || {
+            let listed = target.lttng("list")?.ok()?.stdout;
+            Ok((listed.contains("kept [active]") && listed.contains(output)).then_some(()))
+        })
+    };
+    let target = w.target(by)?;
+    until_listed(&target, "traces/kept")?;
+    target.daemon().terminate()?;
+    let option = format!("--load={}", second.join("kept.lttng").display());
+    let target = w.target_with(by, &["--no-kernel", &option])?;
+    until_listed(&target, "traces/other")?;
+    target.daemon().terminate()
+}
+
+#[test]
+fn session_daemons_load_sessions_at_their_start() {
+    isolated(here!(), |w| loaded_at_the_start(w, Ours));
+}
+
+#[test]
+fn stock_session_daemons_load_sessions_at_their_start() {
+    isolated(here!(), |w| loaded_at_the_start(w, Stock));
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod autoload;
 mod daemon;
 mod daemonize;
 mod host;
@@ -151,6 +152,8 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
     let applications = tokio::spawn(applications);
     let api = tokio::spawn(api);
     announce(&directory, options, copy)?;
+    let socket = directory.control_socket().to_owned();
+    tokio::spawn(autoload::load(socket, options.load.clone()));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -50,7 +50,12 @@ pub(crate) struct Options {
     )]
     pub consumerd_path: Option<PathBuf>,
 
-    /// Without effect: the kernel domain is not there yet
+    /// Load the sessions of this file or directory [default: all of $LTTNG_HOME/.lttng/sessions/auto (or $HOME) and
+    /// /etc/lttng/sessions/auto, if they are this user's]
+    #[arg(short, long, value_name = "PATH")]
+    pub load: Option<PathBuf>,
+
+    /// Without the kernel domain
     #[arg(long)]
     pub no_kernel: bool,
 

@@ -109,6 +109,11 @@ impl RunDirectory {
         ))
     }
 
+    /// The socket of the control API.
+    pub(crate) fn control_socket(&self) -> &Path {
+        &self.paths.control
+    }
+
     /// What this run directory is called in the names of things outside of it, such as instances in tracefs:
     /// the same for every daemon that uses the directory.
     pub(crate) fn kernel_identity(&self) -> anyhow::Result<String> {
