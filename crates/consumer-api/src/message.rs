@@ -277,6 +277,16 @@ pub struct KernelStream {
     pub page_size: u64,
 }
 
+impl KernelStream {
+    /// Pages that make a packet of a channel with such sub-buffers. One less than what wakes the reader: the
+    /// last one may be the one that is being written.
+    pub fn packet_pages(&self, subbuf_size: u64) -> u64 {
+        (subbuf_size / self.page_size.max(1))
+            .saturating_sub(1)
+            .max(1)
+    }
+}
+
 /// What is known of the reader that a buffer had before. Zero and `None` if it could not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Predecessor {

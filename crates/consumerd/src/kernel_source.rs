@@ -1,24 +1,24 @@
 //! The ring buffer of one CPU of a kernel instance: raw pages come in, packets go out.
 //!
 //! While tracing goes on only full pages are read, as soon as there are enough for a packet; a flush reads all
-//! there is. What was read is gone from the kernel: a packet that the output does not take is kept.
+//! there is. What was read is gone from the kernel: it is in a [`PageStore`], which outlives us, until the packet
+//! has arrived. A successor makes the packet under way again, byte for byte, and goes on with the pages that were
+//! read for the next one.
 
-use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use consumer_api::{KernelStream, Predecessor, StreamSetup};
+use consumer_api::{KernelStream, StreamSetup};
 use kernel::page::Page;
-use kernel::tracefs::Stats;
-use kernel::transcode::{Programs, StreamIdentity, Transcoder};
-use ring_buffer::{FlushMode, monotonic_now};
+use kernel::transcode::{Programs, State, StreamIdentity, Transcoder};
+use ring_buffer::{BegunPacket, FlushMode, PacketState, PagePosition, PageStore, monotonic_now};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::kernel_formats::KernelFormats;
+use crate::kernel_losses::Losses;
 use crate::output::OutputError;
-use crate::packet::{MemoryPacket, Packet};
+use crate::packet::MemoryPacket;
 use crate::source::{Deliver, Progress, Source, TakeError, Writers};
 
 /// Largest page that is taken for possible, bytes.
@@ -30,26 +30,35 @@ const WRITING_NS: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct KernelSource {
     pipe: OwnedFd,
+    pages: PageStore,
     losses: Losses,
     formats: KernelFormats,
     programs: Arc<Programs>,
+    identity: StreamIdentity,
     transcoder: Transcoder,
-    /// Memory of one page.
+    /// Copy of one page.
     page: Vec<u8>,
+    page_size: u64,
     /// Pages that make a packet.
     packet_pages: u64,
+    /// The open packet has the pages up to here, this many.
+    position: PagePosition,
+    in_packet: u64,
     /// Most packets that the buffer holds.
     capacity: u64,
-    /// A packet that the output has not taken.
-    kept: Option<Kept>,
     /// Deliver all there was at this time.
     flush: Option<(FlushMode, u64)>,
 }
 
+/// The descriptors of a stream.
 #[derive(Debug)]
-struct Kept {
-    bytes: Vec<u8>,
-    events: u64,
+pub(crate) struct KernelFds {
+    /// `trace_pipe_raw`.
+    pub(crate) pipe: OwnedFd,
+    /// `stats`.
+    pub(crate) stats: OwnedFd,
+    /// The memory of a [`PageStore`].
+    pub(crate) pages: OwnedFd,
 }
 
 /// What a read has brought.
@@ -62,13 +71,12 @@ enum Got {
 }
 
 impl KernelSource {
-    /// Becomes the reader of the buffer behind `pipe`.
+    /// Becomes the reader of the buffer.
     pub(crate) fn new(
         setup: &StreamSetup,
         kernel: KernelStream,
         uuid: [u8; 16],
-        pipe: OwnedFd,
-        stats: OwnedFd,
+        fds: KernelFds,
         formats: KernelFormats,
     ) -> anyhow::Result<Self> {
         ensure!(
@@ -82,24 +90,29 @@ impl KernelSource {
             stream_id: setup.channel_id,
             cpu: setup.cpu,
         };
+        let pages =
+            PageStore::map(&fds.pages, kernel.page_size).context("cannot map the pages read")?;
+        let mut transcoder = Transcoder::new(programs.clone(), identity);
+        transcoder.restore(from_stored(pages.state()));
+        let overwrite = setup.mode == consumer_api::BufferMode::Overwrite;
+        // A stream begins with a packet before any loss, so that readers know what is lost.
+        let is_new = pages.state().next_packet == 0;
         Ok(Self {
-            pipe,
-            losses: Losses {
-                stats,
-                overwrite: setup.mode == consumer_api::BufferMode::Overwrite,
-                gaps: Vec::new(),
-            },
+            pipe: fds.pipe,
+            losses: Losses::new(fds.stats, overwrite),
             formats,
-            transcoder: Transcoder::new(programs.clone(), identity),
             programs,
-            page: vec![0; kernel.page_size as usize],
-            // One less than what wakes us: the last one may be the one that is being written.
-            packet_pages: (setup.subbuf_size / kernel.page_size)
-                .saturating_sub(1)
-                .max(1),
-            capacity: setup.subbuf_count + 2,
-            kept: None,
-            flush: None,
+            identity,
+            transcoder,
+            page: Vec::new(),
+            page_size: kernel.page_size,
+            packet_pages: kernel.packet_pages(setup.subbuf_size),
+            position: pages.delivered(),
+            in_packet: 0,
+            pages,
+            // One that was begun, what was read for the next one, and what the flush makes.
+            capacity: setup.subbuf_count + 3,
+            flush: is_new.then(|| (FlushMode::Full, monotonic_now())),
         })
     }
 
@@ -110,10 +123,10 @@ impl KernelSource {
         poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
-    /// Reads pages until there are enough for a packet, or no more.
+    /// Adds pages until there are enough for a packet, or no more.
     fn fill(&mut self, all: bool) -> anyhow::Result<()> {
-        for _ in 0..self.packet_pages {
-            match self.read_page()? {
+        while self.in_packet < self.packet_pages {
+            match self.add_page()? {
                 Got::Full => {}
                 // More may have come meanwhile; that is for the next packet, if somebody wants it.
                 Got::Partial if !all => break,
@@ -124,24 +137,41 @@ impl KernelSource {
         Ok(())
     }
 
-    fn read_page(&mut self) -> anyhow::Result<Got> {
-        let got = loop {
-            match rustix::io::read(&self.pipe, &mut self.page[..]) {
-                Ok(0) | Err(rustix::io::Errno::AGAIN) => return Ok(Got::Nothing),
-                Ok(got) => break got,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => {
-                    return Err(io::Error::from(errno)).context("cannot read the kernel's buffer");
-                }
-            }
+    /// Adds a page that was read before, or the next one.
+    fn add_page(&mut self) -> anyhow::Result<Got> {
+        let next = match self.pages.page_after(self.position, &mut self.page) {
+            Some(next) => next,
+            None if self.pages.has_room() && self.read_page()? => self.pages.keep(self.used()?),
+            None => return Ok(Got::Nothing),
         };
+        self.transcode()?;
+        self.position = next;
+        self.in_packet += 1;
+        let page = Page::parse(&self.page, self.programs.machine())?;
+        // What the longest event left free says nothing about the writer.
+        let full = page.len() as u64 * 2 >= self.page_size;
+        Ok(if full { Got::Full } else { Got::Partial })
+    }
+
+    fn read_page(&mut self) -> anyhow::Result<bool> {
+        let got = self.pages.read(self.pipe.as_fd(), &mut self.page);
+        got.context("cannot read the kernel's buffer")
+    }
+
+    /// Bytes of the page that are to be kept.
+    fn used(&self) -> anyhow::Result<u64> {
+        Ok(Page::parse(&self.page, self.programs.machine())?.used() as u64)
+    }
+
+    /// Adds the page to the open packet.
+    fn transcode(&mut self) -> anyhow::Result<()> {
         // After the page: whatever is in it was announced before it was enabled.
         let programs = self.formats.current()?;
         if !Arc::ptr_eq(&programs, &self.programs) {
             self.programs = programs.clone();
             self.transcoder.set_programs(programs);
         }
-        let summary = self.transcoder.add_page(&self.page[..got])?;
+        let summary = self.transcoder.add_page(&self.page)?;
         if summary.unknown + summary.malformed > 0 || summary.damaged {
             tracing::warn!(
                 "a page of the kernel has {} unknown and {} malformed events{}",
@@ -154,10 +184,152 @@ impl KernelSource {
                 }
             );
         }
-        let page = Page::parse(&self.page[..got], self.programs.machine())?;
-        // What the longest event left free says nothing about the writer.
-        let full = page.len() * 2 >= got;
-        Ok(if full { Got::Full } else { Got::Partial })
+        Ok(())
+    }
+
+    /// Delivers a packet of the pages up to the position.
+    fn send(&mut self, end: Option<u64>, deliver: &mut Deliver<'_>) -> Result<(), TakeError> {
+        let packet = self.transcoder.finish(end);
+        self.pages.begin(BegunPacket {
+            end: self.position,
+            after: to_stored(packet.after),
+        });
+        let shown =
+            MemoryPacket::new(packet.bytes, Some(packet.events)).map_err(TakeError::Broken)?;
+        deliver(&shown).map_err(TakeError::Output)?;
+        self.commit();
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        self.pages.commit();
+        self.position = self.pages.delivered();
+        self.in_packet = 0;
+    }
+
+    /// Makes the packet again that was begun: a predecessor died, or the output did not take it.
+    fn repeat(&mut self, begun: BegunPacket, deliver: &mut Deliver<'_>) -> Result<(), TakeError> {
+        let before = self.pages.state();
+        self.transcoder.restore(from_stored(before));
+        self.position = self.pages.delivered();
+        while self.position < begun.end
+            && let Some(next) = self.pages.page_after(self.position, &mut self.page)
+        {
+            self.transcode().map_err(TakeError::Broken)?;
+            self.position = next;
+        }
+        let after = begun.after;
+        if after.next_packet == before.next_packet {
+            // Pages without events, of which no packet was made.
+            self.commit();
+        } else {
+            // The kernel's own count is another one by now.
+            let lost = after.discarded.saturating_sub(self.transcoder.discarded());
+            self.transcoder.add_discarded(lost);
+            self.send(Some(after.last), deliver)?;
+        }
+        self.transcoder.restore(from_stored(after));
+        Ok(())
+    }
+
+    /// The open packet has no event: lets go of its pages.
+    fn skip_pages(&mut self) {
+        if self.in_packet > 0 {
+            self.pages.begin(BegunPacket {
+                end: self.position,
+                after: to_stored(self.transcoder.state()),
+            });
+            self.commit();
+        }
+    }
+
+    /// Reads all there is, and keeps as much of it as the kernel's buffer would.
+    fn retain(&mut self) -> anyhow::Result<()> {
+        // Not what comes meanwhile, however much that is.
+        for _ in 0..self.capacity * (self.packet_pages + 1) {
+            while !self.pages.has_room() {
+                self.drop_oldest();
+            }
+            if !self.read_page()? {
+                break;
+            }
+            let page = Page::parse(&self.page, self.programs.machine())?;
+            if page.missed().is_some() {
+                // What was overwritten was younger than all that was read before.
+                self.pages.drop_until(self.pages.head());
+            }
+            self.pages.keep(page.used() as u64);
+        }
+        Ok(())
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self
+            .pages
+            .page_after(self.pages.delivered(), &mut self.page);
+        self.pages
+            .drop_until(oldest.unwrap_or_else(|| self.pages.head()));
+    }
+
+    /// The positions before the pages that are kept, and the one behind the last.
+    fn positions(&mut self) -> Vec<PagePosition> {
+        let mut positions = vec![self.pages.delivered()];
+        while let Some(next) = positions.last()
+            && let Some(next) = self.pages.page_after(*next, &mut self.page)
+        {
+            positions.push(next);
+        }
+        positions
+    }
+
+    /// Lets `deliver` have packets of all pages that are kept; the newest `most` packets if that is not 0.
+    fn show(
+        &mut self,
+        most: u64,
+        deliver: &mut Deliver<'_>,
+    ) -> anyhow::Result<Result<(), OutputError>> {
+        let flush = self.flush.take();
+        let positions = self.positions();
+        let count = positions.len() - 1;
+        // Counted from the newest page, so that what is left out is as old as possible.
+        let size = self.packet_pages as usize;
+        let packets = count.div_ceil(size);
+        let shown = match most {
+            0 => packets,
+            most => packets.min(most as usize),
+        };
+        self.transcoder = Transcoder::new(self.programs.clone(), self.identity);
+        for packet in (0..shown).rev() {
+            let last = count - packet * size;
+            for at in &positions[last.saturating_sub(size)..last] {
+                self.pages.page_after(*at, &mut self.page);
+                self.transcode()?;
+            }
+            if packet == 0
+                && let Some((FlushMode::Full, _)) = flush
+            {
+                break;
+            }
+            if let Err(error) = self.hand_out(None, deliver)? {
+                return Ok(Err(error));
+            }
+        }
+        match flush {
+            Some((FlushMode::Full, _)) => self.hand_out(Some(settled_now()), deliver),
+            _ => Ok(Ok(())),
+        }
+    }
+
+    fn hand_out(
+        &mut self,
+        end: Option<u64>,
+        deliver: &mut Deliver<'_>,
+    ) -> anyhow::Result<Result<(), OutputError>> {
+        let packet = self.transcoder.finish(end);
+        Ok(deliver(&MemoryPacket::new(
+            packet.bytes,
+            Some(packet.events),
+        )?))
     }
 }
 
@@ -168,24 +340,12 @@ impl Source for KernelSource {
 
     fn woken(&mut self) {}
 
-    fn resume_after(&mut self, last: Predecessor) -> bool {
-        let next = last.last_packet.map_or(0, |number| number + 1);
-        self.transcoder.resume(next, last.discarded_events);
-        if last.last_packet.is_none() {
-            // A stream begins with a packet before any loss, so that readers know what is lost.
-            self.flush(FlushMode::Full);
-        }
-        true
-    }
-
     fn take(&mut self, _: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError> {
-        if let Some(kept) = &self.kept {
-            deliver(&MemoryPacket::new(&kept.bytes, Some(kept.events)).map_err(TakeError::Broken)?)
-                .map_err(TakeError::Output)?;
-            self.kept = None;
+        if let Some(begun) = self.pages.begun() {
+            self.repeat(begun, deliver)?;
             return Ok(Progress::Delivered);
         }
-        if self.flush.is_none() && !self.is_ready() {
+        if self.flush.is_none() && self.pages.is_empty() && !self.is_ready() {
             return Ok(Progress::Nothing);
         }
         self.fill(self.flush.is_some()).map_err(TakeError::Broken)?;
@@ -196,21 +356,15 @@ impl Source for KernelSource {
             // All there was has been read. The last packet says so, and until when.
             match self.flush.take() {
                 Some((FlushMode::Full, _)) => end = Some(settled_now()),
-                Some((FlushMode::Active, _)) | None => return Ok(Progress::Nothing),
+                Some((FlushMode::Active, _)) | None => {
+                    self.skip_pages();
+                    return Ok(Progress::Nothing);
+                }
             }
         }
         let last = self.transcoder.last_timestamp();
         self.flush = self.flush.filter(|(_, since)| last < *since);
-        let packet = self.transcoder.finish(end);
-        let shown =
-            MemoryPacket::new(packet.bytes, Some(packet.events)).map_err(TakeError::Broken)?;
-        if let Err(error) = deliver(&shown) {
-            self.kept = Some(Kept {
-                bytes: packet.bytes.to_vec(),
-                events: packet.events,
-            });
-            return Err(TakeError::Output(error));
-        }
+        self.send(end, deliver)?;
         Ok(Progress::Delivered)
     }
 
@@ -224,47 +378,19 @@ impl Source for KernelSource {
 
     fn flush_or_idle(&mut self) -> Option<u64> {
         let since = settled_now();
-        match self.losses.read() {
-            Some(stats) if stats.entries == 0 && self.kept.is_none() => {
-                Some(since.max(self.transcoder.last_timestamp()))
-            }
-            _ => {
-                self.flush(FlushMode::Active);
-                None
-            }
+        let idle =
+            self.losses.nothing_to_read() && self.pages.is_empty() && self.pages.begun().is_none();
+        if idle {
+            return Some(since.max(self.transcoder.last_timestamp()));
         }
+        self.flush(FlushMode::Active);
+        None
     }
 
-    /// The kernel's buffer is emptied: it has no other way of reading.
+    /// The kernel's buffer is emptied, it has no other way of reading: what it had is kept for the next time.
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {
-        self.flush
-            .get_or_insert((FlushMode::Active, monotonic_now()));
-        let mut held = VecDeque::new();
-        for _ in 0..self.capacity {
-            let mut taken = None;
-            let keep = &mut |packet: &dyn Packet| {
-                let mut bytes = Vec::new();
-                packet.copy_to(&mut bytes);
-                let events = packet.events().unwrap_or(0);
-                taken = Some(Kept { bytes, events });
-                Ok(())
-            };
-            match self.take(Writers::Alive, keep) {
-                Ok(Progress::Delivered) => held.extend(taken),
-                Ok(Progress::NotReady | Progress::Nothing) => break,
-                Err(TakeError::Output(error)) => return Err(error),
-                Err(TakeError::BadPacket(error) | TakeError::Broken(error)) => {
-                    return Err(OutputError::Refused(error));
-                }
-            }
-        }
-        let most = if most == 0 { self.capacity } else { most };
-        let skipped = held.len().saturating_sub(most as usize);
-        for held in held.iter().skip(skipped) {
-            let packet = MemoryPacket::new(&held.bytes, Some(held.events));
-            deliver(&packet.map_err(OutputError::Refused)?)?;
-        }
-        Ok(())
+        self.retain().map_err(OutputError::Refused)?;
+        self.show(most, deliver).map_err(OutputError::Refused)?
     }
 }
 
@@ -273,44 +399,20 @@ fn settled_now() -> u64 {
     monotonic_now().saturating_sub(WRITING_NS)
 }
 
-/// Events that the kernel could not record.
-#[derive(Debug)]
-struct Losses {
-    stats: OwnedFd,
-    overwrite: bool,
-    /// After so many events of the buffer, so many were lost in all.
-    gaps: Vec<(u64, u64)>,
+fn from_stored(state: PacketState) -> State {
+    State {
+        next_seq: state.next_packet,
+        discarded: state.discarded,
+        last: state.last,
+        earliest: state.earliest,
+    }
 }
 
-impl Losses {
-    /// How many more were lost than `counted` before what has been read. Where the oldest events are
-    /// overwritten the pages tell, and only the total is compared when everything is read.
-    fn lost(&mut self, counted: u64) -> u64 {
-        let Some(stats) = self.read() else { return 0 };
-        let total = stats.lost();
-        if self.overwrite {
-            return match stats.entries {
-                0 => total.saturating_sub(counted),
-                _ => 0,
-            };
-        }
-        // Events are dropped when the buffer is full: behind all that is in it now.
-        let known = self.gaps.last().map_or(counted, |gap| gap.1);
-        if total > known {
-            self.gaps.push((stats.read + stats.entries, total));
-        }
-        let passed = self
-            .gaps
-            .iter()
-            .take_while(|gap| gap.0 <= stats.read)
-            .count();
-        let last = self.gaps.drain(..passed).next_back();
-        last.map_or(0, |(_, total)| total.saturating_sub(counted))
-    }
-
-    fn read(&self) -> Option<Stats> {
-        let mut text = [0; 1024];
-        let got = rustix::io::pread(&self.stats, &mut text, 0).ok()?;
-        Some(Stats::parse(&String::from_utf8_lossy(&text[..got])))
+fn to_stored(state: State) -> PacketState {
+    PacketState {
+        next_packet: state.next_seq,
+        discarded: state.discarded,
+        last: state.last,
+        earliest: state.earliest,
     }
 }

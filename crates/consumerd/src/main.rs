@@ -13,6 +13,7 @@ mod counters;
 mod engine;
 mod event_count;
 mod kernel_formats;
+mod kernel_losses;
 mod kernel_source;
 mod metadata;
 mod output;

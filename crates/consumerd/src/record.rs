@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use consumer_api::Predecessor;
-use ring_buffer::{Delivered, Tally};
+use ring_buffer::{Delivered, PacketHeader, Tally, UnderWay};
 
 /// The stream's slot in the tally of its trace.
 #[derive(Debug)]
@@ -33,24 +32,10 @@ impl Record {
         self.delivered
     }
 
-    /// Counts the packet that a predecessor delivered last, of which nothing but its number is left.
-    pub(crate) fn skip_to(&mut self, last: Predecessor) {
-        let before = self.delivered;
-        let next_packet = last.last_packet.map_or(0, |last| last + 1);
-        let discarded_seen = before.discarded_seen.max(last.discarded_events);
-        let more = next_packet.saturating_sub(before.next_packet);
-        self.count(Delivered {
-            packets: before.packets + more,
-            discarded_events: before.discarded_events + discarded_seen - before.discarded_seen,
-            next_packet: before.next_packet + more,
-            discarded_seen,
-            ..before
-        });
-    }
-
-    /// The packet of this number goes out now: whoever finds that we died does not know whether it arrived.
-    pub(crate) fn sending(&self, number: u64) {
-        self.tally.begin(self.slot, number);
+    /// The packet goes out now, after so many bytes: whoever finds that we died does not know whether it arrived.
+    pub(crate) fn sending(&self, header: &PacketHeader, written_before: u64) {
+        self.tally
+            .begin(self.slot, &UnderWay::of(header, written_before));
     }
 
     /// A packet has arrived.

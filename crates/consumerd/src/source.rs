@@ -4,13 +4,13 @@ use std::fmt::Debug;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, anyhow, ensure};
-use consumer_api::{Predecessor, StreamSetup};
+use consumer_api::StreamSetup;
 use ring_buffer::{
     BufferMode, FlushMode, Geometry, Next, ReadError, Reader, StreamIdentity, monotonic_now,
 };
 
 use crate::kernel_formats::ChannelFormats;
-use crate::kernel_source::KernelSource;
+use crate::kernel_source::{KernelFds, KernelSource};
 use crate::output::OutputError;
 use crate::packet::Packet;
 use crate::written_source::WrittenSource;
@@ -57,12 +57,6 @@ pub(crate) trait Source: Debug {
     /// The wakeup was seen.
     fn woken(&mut self);
 
-    /// Goes on after what somebody else has delivered, if the packets are numbered here; tells whether they
-    /// are, and so do not come again once they were read.
-    fn resume_after(&mut self, _last: Predecessor) -> bool {
-        false
-    }
-
     /// Lets `deliver` have the next packet, which is gone from the buffer when that succeeded.
     fn take(&mut self, writers: Writers, deliver: &mut Deliver<'_>) -> Result<Progress, TakeError>;
 
@@ -83,7 +77,7 @@ pub(crate) trait Source: Debug {
 
 /// Whether the descriptors of a stream are as many as it needs.
 pub(crate) fn check(setup: &StreamSetup, fds: &[OwnedFd]) -> anyhow::Result<()> {
-    let (wanted, got) = (if setup.kernel.is_some() { 3 } else { 2 }, fds.len());
+    let (wanted, got) = (if setup.kernel.is_some() { 4 } else { 2 }, fds.len());
     ensure!(
         wanted == got,
         "such a stream comes with {wanted} descriptors, not {got}"
@@ -108,10 +102,11 @@ pub(crate) fn open(
             Box::new(RingSource::attach(setup, uuid, &memory, pipe)?)
         });
     };
-    let [pipe, stats, text] = <[OwnedFd; 3]>::try_from(fds)
-        .map_err(|_| anyhow!("a stream of the kernel comes with 3 descriptors, not {count}"))?;
+    let [pipe, stats, text, pages] = <[OwnedFd; 4]>::try_from(fds)
+        .map_err(|_| anyhow!("a stream of the kernel comes with 4 descriptors, not {count}"))?;
     let formats = formats.of(setup.channel_id, text)?;
-    let source = KernelSource::new(setup, kernel, uuid, pipe, stats, formats)?;
+    let fds = KernelFds { pipe, stats, pages };
+    let source = KernelSource::new(setup, kernel, uuid, fds, formats)?;
     Ok(Box::new(source))
 }
 

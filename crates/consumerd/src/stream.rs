@@ -69,14 +69,6 @@ impl Stream {
         if let Some(stored) = stored {
             self.stored = self.stored.max(Some(stored.packet_seq_num));
         }
-        let mut last = self.last();
-        if let Some(stored) = stored {
-            last.discarded_events = last.discarded_events.max(stored.events_discarded);
-        }
-        if self.source.resume_after(last) {
-            // Nobody will see the packet again that a predecessor did not live to count.
-            self.record.skip_to(last);
-        }
     }
 
     /// Where a successor goes on.
@@ -163,7 +155,7 @@ impl Stream {
             // Otherwise the predecessor died before it could count it.
             let is_new = stored.is_none_or(|stored| number > stored);
             if is_new {
-                record.sending(number);
+                record.sending(packet.header(), output.bytes_written());
                 output.packet(key, packet)?;
             }
             let counters = Counters {

@@ -73,6 +73,7 @@ pub struct Page<'a> {
     timestamp: u64,
     missed: Option<Missed>,
     records: &'a [u8],
+    used: usize,
     order: ByteOrder,
 }
 
@@ -108,18 +109,18 @@ impl<'a> Page<'a> {
                 room: data.len(),
             });
         };
-        let missed = (commit & MISSED != 0).then(|| {
-            let stored = if commit & MISSED_STORED != 0 {
-                long(rest, 0, layout.commit_size, order)
-            } else {
-                None
-            };
-            stored.map_or(Missed::Unknown, Missed::Count)
-        });
+        let stored = if commit & MISSED != 0 && commit & MISSED_STORED != 0 {
+            long(rest, 0, layout.commit_size, order)
+        } else {
+            None
+        };
+        let missed = (commit & MISSED != 0).then(|| stored.map_or(Missed::Unknown, Missed::Count));
+        let behind = stored.map_or(0, |_| layout.commit_size as usize);
         Ok(Self {
             timestamp,
             missed,
             records,
+            used: data_offset + length + behind,
             order,
         })
     }
@@ -132,6 +133,11 @@ impl<'a> Page<'a> {
     /// Events lost before this page.
     pub fn missed(&self) -> Option<Missed> {
         self.missed
+    }
+
+    /// Bytes from the begin of the page that mean something: as good as the whole page.
+    pub fn used(&self) -> usize {
+        self.used
     }
 
     /// Bytes of records.

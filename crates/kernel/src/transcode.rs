@@ -69,6 +69,19 @@ pub struct StreamIdentity {
     pub cpu: u32,
 }
 
+/// What the packets of a stream depend on, beside their pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Number of the next packet.
+    pub next_seq: u64,
+    /// Discarded events of the stream so far.
+    pub discarded: u64,
+    /// Clock of the last event; at least the end of the packet before.
+    pub last: u64,
+    /// The next packet begins no earlier.
+    pub earliest: u64,
+}
+
 /// What became of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageSummary {
@@ -142,11 +155,25 @@ impl Transcoder {
         }
     }
 
-    /// Goes on where another transcoder of this stream stopped: with that packet number, after that many
-    /// discarded events.
-    pub fn resume(&mut self, next_seq: u64, discarded: u64) {
-        self.next_seq = next_seq;
-        self.discarded = discarded;
+    /// What the packets to come depend on, if no packet is open.
+    pub fn state(&self) -> State {
+        State {
+            next_seq: self.next_seq,
+            discarded: self.discarded,
+            last: self.last,
+            earliest: self.earliest,
+        }
+    }
+
+    /// Goes on where another transcoder of this stream stopped. An open packet is forgotten.
+    pub fn restore(&mut self, state: State) {
+        self.next_seq = state.next_seq;
+        self.discarded = state.discarded;
+        self.last = state.last;
+        self.earliest = state.earliest;
+        self.begin = None;
+        self.events = 0;
+        self.finished = true;
     }
 
     /// Other events from now on: some were enabled, or a module brought some.
@@ -264,6 +291,12 @@ impl Transcoder {
             seq: numbers.seq,
             events: std::mem::take(&mut self.events),
             events_discarded: self.discarded,
+            after: State {
+                next_seq: self.next_seq,
+                discarded: self.discarded,
+                last: self.last,
+                earliest: self.earliest,
+            },
         }
     }
 }

@@ -10,7 +10,7 @@ use ctf::types::ByteOrder;
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
-use kernel::transcode::{Programs, StreamIdentity, Transcoder};
+use kernel::transcode::{Programs, State, StreamIdentity, Transcoder};
 
 const MACHINE: Machine = Machine {
     byte_order: ByteOrder::Little,
@@ -172,11 +172,26 @@ fn lost_events_are_counted_in_the_packet() {
 fn a_successor_goes_on_with_the_numbers() {
     let schemas = [number(&MACHINE)];
     let mut transcoder = transcoder(&schemas);
-    transcoder.resume(41, 7);
+    let before = State {
+        next_seq: 41,
+        discarded: 7,
+        last: 90,
+        earliest: 91,
+    };
+    transcoder.restore(before);
+    assert_eq!(transcoder.state(), before);
     let page = PageBuilder::new(&MACHINE, 100).finish();
     transcoder.add_page(&page).unwrap();
     let packet = transcoder.finish(None);
     assert_eq!((packet.seq, packet.events_discarded), (41, 7));
+    let (bytes, after) = (packet.bytes.to_vec(), packet.after);
+    assert_eq!(transcoder.state(), after);
+    // What another one makes of the same page is the same packet, whatever was begun before.
+    transcoder.add_page(&page).unwrap();
+    transcoder.restore(before);
+    transcoder.add_page(&page).unwrap();
+    let again = transcoder.finish(Some(after.last));
+    assert_eq!((again.bytes, again.after), (&bytes[..], after));
     assert_eq!(transcoder.finish(Some(200)).seq, 42);
 }
 

@@ -7,7 +7,7 @@
 #[cfg(test)]
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{NonNull, null_mut};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -115,6 +115,31 @@ impl Memory {
                 .as_ptr()
                 .add(at)
                 .copy_from_nonoverlapping(from.as_ptr(), from.len());
+        }
+    }
+
+    /// Lets the kernel fill a range from a descriptor, once. Gives the number of bytes; 0: there is nothing now.
+    pub(crate) fn read_from(&self, fd: BorrowedFd<'_>, at: u64, len: u64) -> io::Result<u64> {
+        let at = self.checked(at, len);
+        loop {
+            // SAFETY: the range was checked and stays mapped through the call. The kernel writes it, as any other
+            // process might; no reference to it exists.
+            let got = unsafe {
+                libc::read(
+                    fd.as_raw_fd(),
+                    self.base.as_ptr().add(at).cast(),
+                    len as usize,
+                )
+            };
+            if got >= 0 {
+                return Ok(got as u64);
+            }
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Ok(0),
+                _ => return Err(error),
+            }
         }
     }
 

@@ -4,23 +4,27 @@
 //! whatever kills one of them, the others know which packet was counted last. One process writes at a time.
 //!
 //! ```text
-//! slot:  generation | packet under way + 1 | record of even generations | record of odd generations
+//! slot:  generation | packet under way + 1 | record of even generations | record of odd generations | packet
 //! ```
 //!
-//! A record is complete before the generation that makes it the valid one is stored.
+//! A record is complete before the generation that makes it the valid one is stored; what is to be known of the
+//! packet under way before its number is.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
 
+use crate::layout::PacketHeader;
 use crate::memory::Memory;
 use crate::sync::Ordering;
 
 /// Numbers of one record.
 const FIELDS: usize = 8;
-/// Bytes of one slot: two words, and two records.
-const SLOT_BYTES: u64 = 8 * (2 + 2 * FIELDS as u64);
+/// Numbers of the packet under way, beside its own.
+const PACKET_FIELDS: usize = 8;
+/// Bytes of one slot: two words, two records, and a packet.
+const SLOT_BYTES: u64 = 8 * (2 + 2 * FIELDS as u64 + PACKET_FIELDS as u64);
 /// Attempts to read a record that is being written all the time. Each one takes less time than a packet.
 const MAX_READS: usize = 100;
 /// Most slots that we map: far more than a trace has streams.
@@ -90,6 +94,83 @@ impl Delivered {
     }
 }
 
+/// A packet that is being delivered: what its index has of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnderWay {
+    /// `packet_seq_num`.
+    pub number: u64,
+    /// Bits, with padding.
+    pub packet_size: u64,
+    /// Bits, without padding.
+    pub content_size: u64,
+    /// Clock at its begin.
+    pub timestamp_begin: u64,
+    /// Clock at its end.
+    pub timestamp_end: u64,
+    /// Events that the stream had lost up to its end.
+    pub events_discarded: u64,
+    /// Channel id.
+    pub stream_id: u64,
+    /// CPU.
+    pub stream_instance_id: u64,
+    /// Bytes of all streams that had been written to the place before.
+    pub written_before: u64,
+}
+
+impl UnderWay {
+    /// The packet with this header, after so many bytes.
+    pub fn of(header: &PacketHeader, written_before: u64) -> Self {
+        Self {
+            written_before,
+            number: header.packet_seq_num.get(),
+            packet_size: header.packet_size.get(),
+            content_size: header.content_size.get(),
+            timestamp_begin: header.timestamp_begin.get(),
+            timestamp_end: header.timestamp_end.get(),
+            events_discarded: header.events_discarded.get(),
+            stream_id: header.stream_id.get().into(),
+            stream_instance_id: header.stream_instance_id.get(),
+        }
+    }
+
+    fn to_words(self) -> [u64; PACKET_FIELDS] {
+        [
+            self.packet_size,
+            self.content_size,
+            self.timestamp_begin,
+            self.timestamp_end,
+            self.events_discarded,
+            self.stream_id,
+            self.stream_instance_id,
+            self.written_before,
+        ]
+    }
+
+    fn from_words(number: u64, words: [u64; PACKET_FIELDS]) -> Self {
+        let [
+            packet_size,
+            content_size,
+            timestamp_begin,
+            timestamp_end,
+            events_discarded,
+            stream_id,
+            stream_instance_id,
+            written_before,
+        ] = words;
+        Self {
+            number,
+            packet_size,
+            content_size,
+            timestamp_begin,
+            timestamp_end,
+            events_discarded,
+            stream_id,
+            stream_instance_id,
+            written_before,
+        }
+    }
+}
+
 /// The mapped records of a trace, one slot for each stream.
 #[derive(Debug)]
 pub struct Tally {
@@ -129,12 +210,15 @@ impl Tally {
         self.slots
     }
 
-    /// Notes that the packet of this number is being delivered: after the writer's death it may have arrived
-    /// or not.
-    pub fn begin(&self, slot: usize, packet: u64) {
-        // Release: comes before the packet is on its way. Whoever reads it does so after our death.
+    /// Notes that a packet is being delivered: after the writer's death it may have arrived or not.
+    pub fn begin(&self, slot: usize, packet: &UnderWay) {
+        for (at, word) in (self.packet_at(slot)..).step_by(8).zip(packet.to_words()) {
+            self.memory.word(at).store(word, Ordering::Relaxed);
+        }
+        // Release: comes after what is known of the packet, and before it is on its way. Whoever reads it does so
+        // after our death.
         let under_way = self.memory.word(self.at(slot) + 8);
-        under_way.store(packet.wrapping_add(1), Ordering::Release);
+        under_way.store(packet.number.wrapping_add(1), Ordering::Release);
     }
 
     /// Replaces the record of a stream.
@@ -171,10 +255,14 @@ impl Tally {
     }
 
     /// The packet that was begun and not counted.
-    pub fn under_way(&self, slot: usize) -> Option<u64> {
+    pub fn under_way(&self, slot: usize) -> Option<UnderWay> {
         let begun = self.memory.word(self.at(slot) + 8).load(Ordering::Acquire);
         let number = begun.checked_sub(1)?;
-        (number >= self.read(slot).next_packet).then_some(number)
+        let mut words = [0; PACKET_FIELDS];
+        for (at, word) in (self.packet_at(slot)..).step_by(8).zip(&mut words) {
+            *word = self.memory.word(at).load(Ordering::Relaxed);
+        }
+        (number >= self.read(slot).next_packet).then(|| UnderWay::from_words(number, words))
     }
 
     fn at(&self, slot: usize) -> u64 {
@@ -184,6 +272,10 @@ impl Tally {
 
     fn record_at(&self, slot: usize, generation: u64) -> u64 {
         self.at(slot) + 8 * (2 + (generation % 2) * FIELDS as u64)
+    }
+
+    fn packet_at(&self, slot: usize) -> u64 {
+        self.record_at(slot, 1) + 8 * FIELDS as u64
     }
 }
 
@@ -219,14 +311,29 @@ mod tests {
 
     #[test]
     fn a_packet_is_in_doubt_until_it_is_counted() {
-        let (tally, _fd) = Tally::create(1).unwrap();
+        let (tally, _fd) = Tally::create(2).unwrap();
+        let packet = |number| UnderWay {
+            number,
+            packet_size: 1,
+            content_size: 2,
+            timestamp_begin: 3,
+            timestamp_end: 4,
+            events_discarded: 5,
+            stream_id: 6,
+            stream_instance_id: 7,
+            written_before: 8,
+        };
         assert_eq!(tally.under_way(0), None);
-        tally.begin(0, 0);
-        assert_eq!(tally.under_way(0), Some(0));
+        tally.begin(0, &packet(0));
+        assert_eq!(tally.under_way(0), Some(packet(0)));
         tally.record(0, &delivered(1));
         assert_eq!(tally.under_way(0), None);
-        tally.begin(0, 7);
-        assert_eq!(tally.under_way(0), Some(7));
+        tally.begin(0, &packet(7));
+        assert_eq!(tally.under_way(0), Some(packet(7)));
+        assert_eq!(
+            (tally.read(0), tally.read(1)),
+            (delivered(1), Delivered::default())
+        );
     }
 
     #[test]

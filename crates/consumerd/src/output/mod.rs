@@ -41,8 +41,6 @@ pub(crate) type Result<T> = std::result::Result<T, OutputError>;
 pub(crate) struct Stored {
     /// Number of the last packet.
     pub(crate) packet_seq_num: u64,
-    /// Its count of discarded events.
-    pub(crate) events_discarded: u64,
 }
 
 /// One place for the packets of a session. Every operation is complete when it returns, except that
@@ -76,6 +74,11 @@ pub(crate) trait Output {
 
     /// Empties the metadata of a trace: all of it follows again. `version` counts the times.
     fn reset_metadata(&mut self, trace: TraceKey, version: u64) -> Result<()>;
+
+    /// Bytes written to a relay daemon's data connection so far.
+    fn bytes_written(&self) -> u64 {
+        0
+    }
 
     /// Appends a packet. When this fails the packet is not there, not even partly.
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()>;

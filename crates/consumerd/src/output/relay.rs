@@ -17,8 +17,8 @@ use consumer_api::{
 };
 use ctf::metadata_packet::MetadataPacket;
 use relay::{
-    AddStream, ChunkId, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex, RelaySessionId,
-    Reply, Request, ReturnCode, StreamHandle,
+    AddStream, ChunkId, DATA_HEADER_LEN, DataPacket, METADATA_NAME, Minor, NO_PACKET, PacketIndex,
+    RelaySessionId, Reply, Request, ReturnCode, StreamHandle,
 };
 use ring_buffer::{PacketHeader, Padding};
 use rustix::net::{RecvFlags, recv};
@@ -36,6 +36,8 @@ const NO_FILE_LIMIT: u64 = 1 << 20;
 pub(crate) struct RelayOutput {
     control: Control,
     data: OwnedFd,
+    /// Bytes, over all streams.
+    data_written: u64,
     session: RelaySessionId,
     /// None between a rotation after a stop and the next start.
     chunk: Option<ChunkId>,
@@ -79,6 +81,7 @@ impl RelayOutput {
         Self {
             control: Control::new(control, Minor(setup.minor)),
             data,
+            data_written: 0,
             session: RelaySessionId(setup.relay_session_id),
             chunk: None,
             indexes: indexes && Minor(setup.minor).has_indexes(),
@@ -187,6 +190,7 @@ impl RelayOutput {
                     stream.name
                 )
             })?;
+        self.data_written += (DATA_HEADER_LEN as u64) + packet.content_len();
         stream.next_net_seq_num += 1;
         stream.last_packet_seq_num = Some(packet.header().packet_seq_num.get());
         let index = index(stream.handle, net_seq_num, packet.header());
@@ -309,6 +313,10 @@ impl Output for RelayOutput {
         };
         let request = Request::ResetMetadata { stream, version };
         broken(self.control.expect_ok(&request))
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.data_written
     }
 
     fn packet(&mut self, stream: StreamKey, packet: &dyn Packet) -> Result<()> {

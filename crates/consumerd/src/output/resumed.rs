@@ -54,7 +54,6 @@ pub(crate) fn reopen(place: &Place, data: &str, index: &str) -> anyhow::Result<O
         end = after;
         last = record.position.map(|position| Stored {
             packet_seq_num: position.packet_seq_num,
-            events_discarded: record.events_discarded,
         });
     }
     let index_len = (HEADER_LEN + kept * parsed.record_stride()) as u64;

@@ -1,5 +1,7 @@
 //! A finished packet.
 
+use super::State;
+
 /// A packet, complete with its header. It has no padding: its content is all of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -15,4 +17,6 @@ pub struct Packet<'a> {
     pub events: u64,
     /// Events of the stream that were discarded up to its end.
     pub events_discarded: u64,
+    /// What the packets after it depend on.
+    pub after: State,
 }

@@ -1,6 +1,7 @@
 //! Both ends on heap memory, against recorded stock memory, against each other, and against garbage.
 
 mod garbage;
+mod page_store;
 mod recovery;
 mod stock;
 mod stress;

@@ -242,6 +242,10 @@ impl Link {
             Ok(()) => String::new(),
             Err(error) => format!("{error}; "),
         };
+        // What it told before it died.
+        while let Ok(Some(received)) = consumer_api::receive::<Notice>(&self.socket) {
+            self.notice(received.message);
+        }
         drop(self.socket);
         let status = end_of(child).await;
         debug!("consumer daemon ended: {how}{status}");

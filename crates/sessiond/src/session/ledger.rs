@@ -150,7 +150,7 @@ impl Tallied {
                 stream,
                 handle: *handles.get(&stream)?,
                 net_seq_num: self.tally.read(slot).packets_here,
-                packet_seq_num: self.tally.under_way(slot)?,
+                packet: self.tally.under_way(slot)?,
             })
         };
         self.slots().filter_map(doubt).collect()

@@ -20,6 +20,11 @@ mod sessions;
 mod settle;
 mod snapshot;
 mod status;
+#[expect(
+    unsafe_code,
+    reason = "asks for counts of a connection that rustix does not know"
+)]
+mod tcp_written;
 mod traces;
 pub(crate) mod trackers;
 

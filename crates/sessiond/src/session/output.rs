@@ -1,6 +1,7 @@
 //! Where a session's trace goes: the settings, and opening the place they name.
 
 use std::net::Ipv6Addr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::collector::{self, Collector, Introduction, RelayAddress};
 use crate::session::plan::Refusal;
-use crate::session::{Session, directory, path_datetime};
+use crate::session::{Session, directory, path_datetime, tcp_written};
 
 /// Upstream's ports.
 const CONTROL_PORT: u16 = 5342;
@@ -126,9 +127,23 @@ pub(super) struct RelayPlace {
     /// Chunks may be deleted there.
     pub(super) clear_allowed: bool,
     used: bool,
+    /// What had been written to the data socket before a consumer daemon had it; see [`tcp_written`].
+    written_before: Option<u64>,
 }
 
 impl RelayPlace {
+    /// Bytes that the consumer daemon has written to the data socket.
+    pub(super) fn written(&self) -> std::io::Result<u64> {
+        let before = self.written_before.ok_or(std::io::ErrorKind::NotFound)?;
+        let now = tcp_written::written(self.data()?)?;
+        Ok(now.wrapping_sub(before))
+    }
+
+    fn data(&self) -> std::io::Result<BorrowedFd<'_>> {
+        let data = self.sockets.get(1).ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(data.as_fd())
+    }
+
     /// The protocol's minor that was agreed upon.
     pub(super) fn minor(&self) -> Minor {
         Minor(self.setup.minor)
@@ -144,6 +159,8 @@ impl PlaceKind {
             Self::Relay(RelayPlace { used: true, .. }) => None,
             Self::Relay(relay) => {
                 relay.used = true;
+                // Without it nobody could tell what a consumer daemon that was killed has sent.
+                relay.written_before = relay.data().and_then(tcp_written::written).ok();
                 Some((
                     OutputSetup::Relay(relay.setup.clone()),
                     relay.sockets.clone(),
@@ -238,6 +255,7 @@ impl Session {
                 sockets,
                 clear_allowed,
                 used: false,
+                written_before: None,
             }),
             path,
             created_unix_s,

@@ -2,8 +2,11 @@
 //!
 //! A consumer daemon frees a packet's place in the buffer after it has sent packet and index. When it is
 //! killed between the two, its successor would send the packet again. The session daemon still has the
-//! sockets: it lets the relay daemon read all that was sent, and asks for the one packet of each stream that
-//! is in doubt.
+//! sockets, and the consumer daemon has left what it was about to send, and after how many bytes. What TCP says it
+//! has written tells whether all of the packet is on its way. Then it arrives: the session daemon sends the index,
+//! if that was not sent, and asks until the relay daemon has both.
+//!
+//! The data connection stays open meanwhile: with its end, stock closes the streams, and knows nothing of them.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
@@ -12,14 +15,18 @@ use std::time::Duration;
 
 use consumer_api::StreamKey;
 use relay::client::Client;
-use relay::{MAJOR, Minor, Pending, Reply, Request, ReturnCode, StreamHandle};
+use relay::{DATA_HEADER_LEN, MAJOR, Minor, PacketIndex, Pending, Reply, Request, StreamHandle};
+use ring_buffer::UnderWay;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::app::SharedFd;
 
 /// How long the relay daemon may take to read what was sent, and to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pauses between questions: the protocol has no message for "now".
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of replies that may be left: those to some indexes and some other requests.
 const MAX_OLD_REPLIES: usize = 64 << 10;
 
@@ -32,50 +39,78 @@ pub(super) struct Doubt {
     pub(super) handle: u64,
     /// Number of the packet in the order of sending.
     pub(super) net_seq_num: u64,
-    /// Its `packet_seq_num`.
-    pub(super) packet_seq_num: u64,
+    /// The packet.
+    pub(super) packet: UnderWay,
 }
 
-/// The packets of `doubts` that the relay daemon has, by stream. An error means that it cannot be told.
+impl Doubt {
+    /// All of it was written, if that is how much was written in all.
+    fn is_sent(&self, written: u64) -> bool {
+        let content = self.packet.content_size / 8;
+        let end = self.packet.written_before.saturating_add(content);
+        end.saturating_add(DATA_HEADER_LEN as u64) <= written
+    }
+
+    fn index(&self) -> PacketIndex {
+        let packet = &self.packet;
+        PacketIndex {
+            stream: self.handle,
+            net_seq_num: self.net_seq_num,
+            packet_size_bits: packet.packet_size,
+            content_size_bits: packet.content_size,
+            timestamp_begin: packet.timestamp_begin,
+            timestamp_end: packet.timestamp_end,
+            events_discarded: packet.events_discarded,
+            stream_class_id: packet.stream_id,
+            stream_instance_id: packet.stream_instance_id,
+            packet_seq_num: packet.number,
+        }
+    }
+}
+
+/// The packets of `doubts` that the relay daemon has, by stream, after `written` bytes of data. An error means that it
+/// cannot be told.
 pub(super) async fn settle(
-    sockets: &[SharedFd],
+    control: &OwnedFd,
     minor: Minor,
     doubts: &[Doubt],
+    written: u64,
 ) -> Result<HashMap<StreamKey, u64>, String> {
-    let [control, data] = sockets else {
-        return Err("there are no two sockets".into());
-    };
-    match timeout(PATIENCE, ask(control, data, minor, doubts)).await {
+    let sent: Vec<_> = doubts
+        .iter()
+        .filter(|doubt| doubt.is_sent(written))
+        .collect();
+    if sent.is_empty() {
+        return Ok(HashMap::new());
+    }
+    match timeout(PATIENCE, ask_all(control, minor, &sent)).await {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the relay daemon does not answer".into()),
     }
 }
 
-async fn ask(
+async fn ask_all(
     control: &OwnedFd,
-    data: &OwnedFd,
     minor: Minor,
-    doubts: &[Doubt],
+    doubts: &[&Doubt],
 ) -> Result<HashMap<StreamKey, u64>, Box<dyn std::error::Error + Send + Sync>> {
-    let mut data = stream(data)?;
-    data.set_nodelay(true)?;
-    // The relay daemon closes its end when it has read everything.
-    data.shutdown().await?;
-    data.read_to_end(&mut Vec::new()).await?;
-
     let mut control = stream(control)?;
     let mut client = Client::with_minor(minor);
     skip_old_replies(&mut control, minor).await?;
     let mut stored = HashMap::new();
     for doubt in doubts {
-        client.request(&Request::DataPending {
-            stream: StreamHandle(doubt.handle),
-            last_net_seq_num: doubt.net_seq_num,
-        })?;
-        control.write_all(&client.take_output()).await?;
-        if !pending(&mut control, &mut client).await? {
-            stored.insert(doubt.stream, doubt.packet_seq_num);
+        let mut has_index = !minor.has_indexes();
+        let mut pause = FIRST_PAUSE;
+        while pending(&mut control, &mut client, doubt).await? {
+            if !has_index {
+                send_index(&mut control, &mut client, doubt).await?;
+                has_index = true;
+                continue;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        stored.insert(doubt.stream, doubt.packet.number);
     }
     Ok(stored)
 }
@@ -115,25 +150,44 @@ fn is_version(bytes: [u8; 8], agreed: Minor) -> bool {
     major == MAJOR && (agreed.0..256).contains(&minor)
 }
 
-/// The answer to a data pending question. Answers to indexes that the consumer daemon has not read come
-/// before it; they are as long, and tell themselves apart.
+/// The answer to a data pending question.
 async fn pending(
     control: &mut tokio::net::TcpStream,
     client: &mut Client,
+    doubt: &Doubt,
 ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-    loop {
-        let mut answer = [0; 4];
-        control.read_exact(&mut answer).await?;
-        if u32::from_be_bytes(answer) == ReturnCode::OK.0 {
-            continue;
-        }
-        client.on_bytes(&answer);
-        return match client.next_reply()? {
-            Some(Reply::Pending(Pending::No)) => Ok(false),
-            Some(Reply::Pending(Pending::Yes)) => Ok(true),
-            other => Err(format!("the relay daemon answers {other:?}").into()),
-        };
+    client.request(&Request::DataPending {
+        stream: StreamHandle(doubt.handle),
+        last_net_seq_num: doubt.net_seq_num,
+    })?;
+    match ask(control, client).await? {
+        Reply::Pending(Pending::No) => Ok(false),
+        Reply::Pending(Pending::Yes) => Ok(true),
+        other => Err(format!("the relay daemon answers {other:?}").into()),
     }
+}
+
+/// Sends the index of a packet. That it is not taken means that it was there already.
+async fn send_index(
+    control: &mut tokio::net::TcpStream,
+    client: &mut Client,
+    doubt: &Doubt,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    client.request(&Request::SendIndex(doubt.index()))?;
+    ask(control, client).await.map(|_| ())
+}
+
+/// Sends what the client has to say, and reads one reply of four bytes.
+async fn ask(
+    control: &mut tokio::net::TcpStream,
+    client: &mut Client,
+) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
+    control.write_all(&client.take_output()).await?;
+    let mut answer = [0; 4];
+    control.read_exact(&mut answer).await?;
+    client.on_bytes(&answer);
+    let reply = client.next_reply()?;
+    reply.ok_or_else(|| "the relay daemon's answer is too short".into())
 }
 
 /// A stream of our own on the socket; the socket was in blocking mode for the consumer daemon, which is gone.

@@ -1,6 +1,6 @@
 //! Packets that a consumer daemon may have delivered before it was killed.
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::Delivery;
 use crate::session::consumer::Consumer;
@@ -34,7 +34,16 @@ impl Delivery {
         let Some(Unsettled { relay, doubts }) = self.unsettled.take() else {
             return;
         };
-        match settle::settle(&relay.sockets, relay.minor(), &doubts).await {
+        let written = relay.written().map_err(|error| error.to_string());
+        debug!("{doubts:?} are in doubt after {written:?} bytes");
+        let settled = match (&relay.sockets[..], written) {
+            ([control, _], Ok(written)) => {
+                settle::settle(control, relay.minor(), &doubts, written).await
+            }
+            (_, Err(error)) => Err(error),
+            _ => Err("there are no two sockets".into()),
+        };
+        match settled {
             Ok(stored) => {
                 for trace in self.ledger.live() {
                     for (&stream, &packet) in &stored {

@@ -16,6 +16,7 @@ use kernel::machine::Machine;
 use kernel::schema::{self, EventSchema};
 use kernel::selection;
 use kernel::tracefs::{EventName, Instance, Tracefs, TracefsError};
+use ring_buffer::PageStore;
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::warn;
 
@@ -50,7 +51,7 @@ pub(super) struct KernelChannel {
     id: u32,
     name: String,
     attributes: Attributes,
-    page_size: u64,
+    kernel: KernelStream,
     machine: Machine,
     instance: Mutex<Option<Instance>>,
     streams: Mutex<Vec<CpuStream>>,
@@ -64,6 +65,8 @@ struct CpuStream {
     cpu: u32,
     pipe: SharedFd,
     stats: SharedFd,
+    /// What was read and is not delivered yet; see [`PageStore`].
+    pages: SharedFd,
 }
 
 #[derive(Debug)]
@@ -120,6 +123,12 @@ impl KernelChannel {
         let formats_file = Arc::new(memfd.try_clone()?);
         let mut formats = File::from(memfd);
         formats.write_all(selection::page_entry(&header).as_bytes())?;
+        let kernel = KernelStream {
+            page_size: instance.subbuf_size(),
+        };
+        // A snapshot keeps as much as the buffer holds; otherwise no more than a packet is kept.
+        let buffer = attributes.subbuf_size * attributes.subbuf_count;
+        let packet = kernel.packet_pages(attributes.subbuf_size) * kernel.page_size;
         let mut streams = Vec::new();
         for (key, cpu) in (first_stream..).zip(instance.cpus()?) {
             let raw = instance.open_raw(cpu)?;
@@ -128,13 +137,14 @@ impl KernelChannel {
                 cpu,
                 pipe: Arc::new(raw.pipe),
                 stats: Arc::new(raw.stats),
+                pages: Arc::new(PageStore::create(kernel.page_size, buffer, packet)?),
             });
         }
         Ok(Self {
             id: planned.id,
             name: planned.name.clone(),
             attributes,
-            page_size: instance.subbuf_size(),
+            kernel,
             machine,
             instance: Mutex::new(None),
             streams: Mutex::new(streams),
@@ -191,15 +201,14 @@ impl KernelChannel {
                 tracefile_size: attributes.tracefile_size,
                 tracefile_count: attributes.tracefile_count,
                 resume: after(stream.key),
-                kernel: Some(KernelStream {
-                    page_size: self.page_size,
-                }),
+                kernel: Some(self.kernel),
                 written: false,
             };
             let fds = vec![
                 stream.pipe.clone(),
                 stream.stats.clone(),
                 self.formats_file.clone(),
+                stream.pages.clone(),
             ];
             (setup, fds)
         });

@@ -1,0 +1,270 @@
+//! Consumer daemons are killed while they read the kernel's buffers: every event is there exactly once, or counted.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use control::blocking::Client;
+use control::{SocketPath, v1};
+use system_tests::Toolchain::{self, Ours, Stock};
+use system_tests::{
+    Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated_for, signal,
+    tracefs, trees_with_metadata,
+};
+
+const LIMIT: Duration = Duration::from_secs(200);
+const KILLS: i64 = 8;
+/// Calls of one round, each with a number of its own.
+const CALLS: i64 = 30_000;
+
+/// A thread that makes numbered system calls when it is told to.
+struct Load {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    rounds: i64,
+}
+
+impl Load {
+    fn start() -> Result<Self> {
+        let mark = tracefs::mark()?;
+        let script = format!(
+            "import os, sys\n\
+             try: os.close({mark})\n\
+             except OSError: pass\n\
+             n = 0\n\
+             while sys.stdin.readline():\n \
+                for n in range(n, n + {CALLS}): os.umask(n)\n \
+                n += 1\n \
+                print('done', flush=True)"
+        );
+        let mut child = Command::new("python3")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take().context("no input")?;
+        let output = BufReader::new(child.stdout.take().context("no output")?);
+        Ok(Self {
+            child,
+            input,
+            output,
+            rounds: 0,
+        })
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.rounds += 1;
+        Ok(writeln!(self.input, "go")?)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        ensure!(line == "done\n", "the load says {line:?}");
+        Ok(())
+    }
+
+    /// Number of calls that it made.
+    fn finish(mut self) -> Result<i64> {
+        drop(self.input);
+        ensure!(self.child.wait()?.success());
+        Ok(self.rounds * CALLS)
+    }
+}
+
+fn connect(target: &Target) -> Result<Client> {
+    let socket = target.run_directory().join(control::CONTROL_SOCKET);
+    Ok(Client::connect(&SocketPath::exactly(socket))?)
+}
+
+fn counters(client: &mut Client) -> Result<v1::Counters> {
+    let state = client.get_session(v1::GetSessionRequest { name: "s".into() })?;
+    state.counters.context("no counters")
+}
+
+/// Kills the consumer daemon as soon as it has delivered something, and waits for the next one.
+fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
+    let before = counters(client)?.packets;
+    eventually("packets are delivered", || {
+        Ok((counters(client)?.packets > before).then_some(()))
+    })?;
+    let consumers = target.consumers();
+    let &[pid] = consumers.as_slice() else {
+        anyhow::bail!("consumers: {consumers:?}")
+    };
+    signal(pid, Signal::KILL)?;
+    eventually("the consumer daemon is replaced", || {
+        let now = target.consumers();
+        Ok(now.iter().any(|&now| now != pid).then_some(()))
+    })
+}
+
+fn start(target: &Target, relay: Option<&Relay>, output: &Path, channel: &str) -> Result<Client> {
+    let place = match relay {
+        Some(relay) => format!("--set-url={}", relay.url()),
+        None => format!("--output={}", output.display()),
+    };
+    target.script(&format!(
+        "create s {place}
+         enable-channel -k c {channel}
+         enable-event -k -c c --syscall umask,close
+         start"
+    ))?;
+    connect(target)
+}
+
+/// What the trees below some directory hold; each must be readable by itself.
+fn read(directory: &Path) -> Result<(Vec<Trace>, u64)> {
+    let trees: Vec<PathBuf> = trees_with_metadata(directory)?;
+    let mut traces = Vec::new();
+    let mut packets = 0;
+    for tree in trees {
+        packets += check_indexes(&tree)?.packets;
+        let trace = Trace::read(&tree)?;
+        // Of a place that begins when events have been discarded already it cannot say how many.
+        let mut warnings = trace.warnings.clone();
+        warnings.retain(|line| !line.contains("Tracer may have discarded events"));
+        ensure!(warnings.is_empty(), "{warnings:?}");
+        ensure!(
+            trace.lost_packets == 0,
+            "{} packets lost",
+            trace.lost_packets
+        );
+        traces.push(trace);
+    }
+    Ok((traces, packets))
+}
+
+/// How often each numbered call of the marked thread was found.
+fn calls(traces: &[Trace]) -> Result<HashMap<i64, u32>> {
+    let mark = tracefs::mark()?;
+    let mut events = traces.iter().flat_map(|trace| &trace.events);
+    let marked = events
+        .find(|event| event.name == "syscall_entry_close" && event.number("fd") == Some(mark));
+    let tid = marked.and_then(|event| event.number("tid"));
+    let tid = tid.context("no thread was marked")?;
+    let mut seen = HashMap::new();
+    for event in traces.iter().flat_map(|trace| &trace.events) {
+        if event.name == "syscall_entry_umask" && event.number("tid") == Some(tid) {
+            *seen
+                .entry(event.number("mask").context("no mask")?)
+                .or_default() += 1;
+        }
+    }
+    Ok(seen)
+}
+
+fn exactly_once(w: &mut World, relay: Option<Toolchain>) -> Result<()> {
+    let relay = relay.map(|toolchain| w.relay(toolchain)).transpose()?;
+    let target = w.kernel_target()?;
+    let output = w.path("traces/s");
+    let channel = "--subbuf-size=64k --num-subbuf=512";
+    let mut client = start(&target, relay.as_ref(), &output, channel)?;
+    let mut load = Load::start()?;
+    for _ in 0..KILLS {
+        load.begin()?;
+        kill_consumer(&target, &mut client)?;
+        load.end()?;
+    }
+    let made = load.finish()?;
+    target.lttng("stop")?.ok()?;
+    let counted = counters(&mut client)?;
+    let produced = tracefs::produced(w)?;
+    target.lttng("destroy")?.ok()?;
+    ensure!(produced.lost == 0 && produced.left == 0, "{produced:?}");
+
+    let place = relay.as_ref().map_or(output.as_path(), Relay::output);
+    let (traces, packets) = read(place)?;
+    let events: usize = traces.iter().map(|trace| trace.events.len()).sum();
+    let seen = calls(&traces)?;
+    let twice: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
+    ensure!(twice.is_empty(), "{} calls are there twice", twice.len());
+    let missing = (0..made).filter(|n| !seen.contains_key(n)).count();
+    ensure!(missing == 0, "{missing} of {made} calls are missing");
+    ensure!(
+        counted.packets == packets,
+        "{counted:?}, {packets} packets found"
+    );
+    let dumped = traces
+        .iter()
+        .flat_map(|trace| &trace.events)
+        .filter(|event| event.name.starts_with("lttng_statedump_"))
+        .count();
+    ensure!(
+        (events - dumped) as u64 == produced.read && counted.discarded_events == 0,
+        "{events} events with {dumped} of the state dump; {produced:?}; {counted:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn local_has_every_event_once() {
+    isolated_for(LIMIT, here!(), |w| exactly_once(w, None));
+}
+
+#[test]
+fn our_relay_has_every_event_once() {
+    isolated_for(LIMIT, here!(), |w| exactly_once(w, Some(Ours)));
+}
+
+#[test]
+fn stock_relay_has_every_event_once() {
+    isolated_for(LIMIT, here!(), |w| exactly_once(w, Some(Stock)));
+}
+
+/// Buffers that are too small: what is in the trace and what it says is lost are what the kernel has produced.
+fn overload(w: &mut World, mode: &str) -> Result<()> {
+    let target = w.kernel_target()?;
+    let output = w.path("traces/s");
+    target.script(&format!(
+        "create s --output={}
+         enable-channel -k c --{mode} --subbuf-size=16k --num-subbuf=4
+         enable-event -k -c c --syscall --all
+         enable-event -k -c c sched_*
+         start",
+        output.display()
+    ))?;
+    let mut client = connect(&target)?;
+    let mut loads = [Load::start()?, Load::start()?, Load::start()?];
+    for _ in 0..KILLS {
+        loads.iter_mut().try_for_each(Load::begin)?;
+        kill_consumer(&target, &mut client)?;
+        loads.iter_mut().try_for_each(Load::end)?;
+    }
+    for load in loads {
+        load.finish()?;
+    }
+    target.lttng("stop")?.ok()?;
+    let counted = counters(&mut client)?;
+    let produced = tracefs::produced(w)?;
+    target.lttng("destroy")?.ok()?;
+    let (traces, _) = read(&output)?;
+    let events = traces.iter().flat_map(|trace| &trace.events);
+    let dumped = |event: &&system_tests::Event| event.name.starts_with("lttng_statedump_");
+    let found = events.filter(|event| !dumped(event)).count() as u64;
+    let discarded: u64 = traces.iter().map(|trace| trace.discarded).sum();
+    ensure!(produced.lost > 0, "no overload: {produced:?}");
+    ensure!(
+        found == produced.read && discarded == produced.lost && produced.left == 0,
+        "{found} events found and {discarded} discarded; the kernel says {produced:?}"
+    );
+    ensure!(
+        counted.discarded_events == produced.lost,
+        "{counted:?}; {produced:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn dropped_events_are_counted() {
+    isolated_for(LIMIT, here!(), |w| overload(w, "discard"));
+}
+
+#[test]
+fn overwritten_events_are_counted() {
+    isolated_for(LIMIT, here!(), |w| overload(w, "overwrite"));
+}
