@@ -17,7 +17,8 @@ use crate::World;
 use crate::peers::require;
 use crate::tracefs;
 
-const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
+/// Says to a test executable that it is in a place of its own.
+pub(crate) const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
 
 /// Runs as process 1 of the namespace and reaps what the daemons leave behind.
 const INIT: &str = r#"set -e
@@ -60,7 +61,8 @@ pub fn isolated_for(limit: Duration, name: &str, body: impl FnOnce(&mut World) -
     }
 }
 
-fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
+/// Runs the body and exits with a status that tells how it went.
+pub(crate) fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
     thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(1);

@@ -7,8 +7,10 @@
 //! Whatever happens to the test, the namespace goes away and every process in it with it.
 
 mod app;
+mod cpio;
 mod daemon;
 mod follower;
+mod guest;
 mod host;
 mod index;
 mod isolation;
@@ -30,6 +32,7 @@ mod world;
 pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
 pub use daemon::Daemon;
 pub use follower::Follower;
+pub use guest::booted;
 pub use host::Host;
 pub use index::{Indexes, check_indexes};
 pub use isolation::{enclose, isolated, isolated_for, test_path};

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 /// The Debian package that holds each program.
 const PACKAGES: &[(&str, &str)] = &[
     ("babeltrace2", "babeltrace2"),
+    ("busybox", "busybox-static"),
     ("gcc", "gcc"),
     ("hostname", "hostname"),
     ("ip", "iproute2"),
@@ -19,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("setpriv", "util-linux"),
     ("stdbuf", "coreutils"),
     ("sudo", "sudo"),

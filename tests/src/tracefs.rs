@@ -13,7 +13,9 @@ use crate::{Output, World};
 
 /// Says to a daemon, and to the code here, what the identity is.
 pub const IDENTITY: &str = "LTTNG_RS_KERNEL_IDENTITY";
-const ROOT: &str = "/sys/kernel/tracing";
+/// Where it is mounted.
+pub const ROOT: &str = "/sys/kernel/tracing";
+const PROBE_LISTS: [&str; 2] = ["uprobe_events", "kprobe_events"];
 
 /// An identity that no other test has that runs now.
 pub(crate) fn new_identity() -> String {
@@ -25,20 +27,38 @@ pub(crate) fn clean_up(identity: &str) {
     for instance in instances_of(identity).unwrap_or_default() {
         let _ = fs::remove_dir(instance);
     }
-    let probes = Path::new(ROOT).join("uprobe_events");
-    for line in fs::read_to_string(&probes).unwrap_or_default().lines() {
-        let event = line
-            .split_once(':')
-            .and_then(|(_, rest)| rest.split(' ').next());
-        if let Some(event) =
-            event.filter(|event| event.starts_with(&format!("lttng_rs_{identity}")))
-        {
+    for list in PROBE_LISTS {
+        let list = Path::new(ROOT).join(list);
+        for line in fs::read_to_string(&list).unwrap_or_default().lines() {
+            let Some(event) =
+                probe_of(line).filter(|event| event.starts_with(&format!("lttng_rs_{identity}")))
+            else {
+                continue;
+            };
             let _ = Command::new("sh")
                 .args(["-c", "echo \"-:$1\" >> \"$2\"", "sh", event])
-                .arg(&probes)
+                .arg(&list)
                 .status();
         }
     }
+}
+
+/// `p:group/name PLACE` to `group/name`.
+fn probe_of(line: &str) -> Option<&str> {
+    line.split_once(':')?.1.split(' ').next()
+}
+
+/// Names of all probes of the machine, in programs and in the kernel, as `group/name`.
+pub fn probes() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for list in PROBE_LISTS {
+        let list = Path::new(ROOT).join(list);
+        if list.exists() {
+            let text = fs::read_to_string(list)?;
+            found.extend(text.lines().filter_map(probe_of).map(str::to_owned));
+        }
+    }
+    Ok(found)
 }
 
 fn identity() -> Result<String> {

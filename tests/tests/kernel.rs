@@ -409,7 +409,6 @@ fn what_cannot_be_had_is_refused_with_its_code() {
                 43,
                 "no system call `no_such_call`",
             ),
-            ("enable-event -k --function=schedule f", 82, "not traced"),
             (
                 "enable-event -k sched_switch --filter=next_tid==prev_tid",
                 106,
@@ -429,8 +428,10 @@ fn what_cannot_be_had_is_refused_with_its_code() {
             target.lttng(line)?.code(code)?.says(text)?;
         }
         if !Path::new("/sys/kernel/tracing/kprobe_events").exists() {
-            let refused = target.lttng("enable-event -k --probe=schedule p")?;
-            refused.code(82)?.says("CONFIG_KPROBE_EVENTS")?;
+            for option in ["--probe", "--function"] {
+                let refused = target.lttng(&format!("enable-event -k {option}=schedule p"))?;
+                refused.code(82)?.says("CONFIG_KPROBE_EVENTS")?;
+            }
         }
         target.lttng("enable-event -k sched_switch")?.ok()?;
         target.lttng("add-context -k -t tid")?.ok()?;

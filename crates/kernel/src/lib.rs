@@ -14,6 +14,7 @@
 //! | [`names`] | LTTng's names for the kernel's events and fields |
 //! | [`schema`] | the event class of an event, and how to make its records |
 //! | [`selection`] | the events of a channel, from the session daemon to the consumer daemon |
+//! | [`symbols`] | where the kernel's code is |
 //! | [`tracefs`] | instances of our own in the kernel's tracing file system |
 //! | [`page`] | reads the records of a raw ring-buffer page |
 //! | [`transcode`] | turns pages into packets |
@@ -34,5 +35,6 @@ mod program;
 pub mod schema;
 pub mod selection;
 pub mod statedump;
+pub mod symbols;
 pub mod tracefs;
 pub mod transcode;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 
 use control::v1::{EnableEventRequest, EventKind, EventRule, LogLevelType};
-use control::{Client, ErrorCode, ProbeLocation};
+use control::{Client, ErrorCode, KernelLocation, KernelLocationError, ProbeLocation};
 use filter::exclusion::{self, ExclusionError};
 
 use crate::daemon::{Context, Failure};
@@ -42,13 +42,15 @@ pub(crate) struct Args {
     #[arg(long)]
     tracepoint: bool,
     /// With -k: a place in the kernel, as ADDRESS or SYMBOL[+OFFSET]; EVENT is the name of its events
-    #[arg(long, value_name = "LOCATION")]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     probe: Option<String>,
     /// With -k: a place in a program, as [elf:]PATH:SYMBOL or sdt:PATH:PROVIDER:NAME; EVENT is the name of its
     /// events
     #[arg(long, value_name = "LOCATION")]
     userspace_probe: Option<String>,
-    #[arg(long, hide = true, value_name = "LOCATION")]
+    /// With -k: entry and return of a function of the kernel, as SYMBOL; the names of its events are
+    /// EVENT_entry and EVENT_exit
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     function: Option<String>,
     /// With -k: system calls, entry and exit
     #[arg(long)]
@@ -138,15 +140,12 @@ fn kind(args: &Args) -> EventKind {
 /// The place of a probe; a program is looked for as a shell does, for the daemon has another path.
 fn location(ui: &Ui, args: &Args) -> Result<String, Exit> {
     let Some(text) = &args.userspace_probe else {
-        let given = [&args.probe, &args.function];
-        return Ok(given
-            .into_iter()
-            .flatten()
-            .next()
-            .cloned()
-            .unwrap_or_default());
+        return kernel_location(ui, args);
     };
-    let place = ProbeLocation::parse(text).map_err(|error| ui.fail(error))?;
+    let place = ProbeLocation::parse(text).map_err(|error| {
+        ui.error(error);
+        ui.fail("Unable to parse userspace probe options")
+    })?;
     let named = Path::new(place.path());
     let found = if place.path().contains('/') {
         named.canonicalize().ok()
@@ -160,6 +159,24 @@ fn location(ui: &Ui, args: &Args) -> Result<String, Exit> {
         Some(path) => place.in_file(&path.to_string_lossy()).to_string(),
         None => place.to_string(),
     })
+}
+
+/// The place of a probe in the kernel; empty if there is none.
+fn kernel_location(ui: &Ui, args: &Args) -> Result<String, Exit> {
+    let (text, what) = match (&args.probe, &args.function) {
+        (Some(text), _) => (text, "probe options"),
+        (None, Some(text)) => (text, "function probe options"),
+        (None, None) => return Ok(String::new()),
+    };
+    match KernelLocation::parse(text) {
+        Ok(place) => Ok(place.to_string()),
+        Err(error) => {
+            if error != KernelLocationError::Empty {
+                ui.error(error);
+            }
+            Err(ui.fail(format_args!("Unable to parse {what}")))
+        }
+    }
 }
 
 fn check_type(ui: &Ui, args: &Args) -> Result<(), Exit> {

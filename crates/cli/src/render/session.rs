@@ -11,7 +11,7 @@ use control::v1::{
 
 use crate::commands::Domain;
 use crate::log_level;
-use crate::render::{output_state, trackers};
+use crate::render::{output_state, probe, trackers};
 use crate::ui::Ui;
 
 /// `lttng list` without a name.
@@ -222,6 +222,9 @@ fn channel_text(channel: &Channel, snapshot: bool) -> String {
     }
     for rule in &channel.events {
         let _ = writeln!(out, "      {}", rule_text(rule));
+        for line in probe::lines(rule) {
+            let _ = writeln!(out, "        {line}");
+        }
     }
     out
 }
@@ -300,9 +303,6 @@ fn rule_text(rule: &EventRule) -> String {
     }
     if !rule.filter.is_empty() {
         let _ = write!(out, " [filter: '{}']", rule.filter);
-    }
-    if !rule.location.is_empty() {
-        let _ = write!(out, " [location: {}]", rule.location);
     }
     out
 }

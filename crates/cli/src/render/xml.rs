@@ -13,7 +13,7 @@ use crate::log_level;
 use crate::mi::Element;
 use crate::render::session::domains;
 use crate::render::tracepoints::applications;
-use crate::render::{output_state, trackers};
+use crate::render::{output_state, probe, trackers};
 
 /// The monitor timer that upstream gives a channel, microseconds.
 const DEFAULT_MONITOR_TIMER_US: u64 = 1_000_000;
@@ -192,11 +192,14 @@ pub(crate) fn event(rule: &EventRule, with_filter: bool) -> Element {
         children.push(Element::text("loglevel", log_level::name(rule.log_level)));
         children.push(Element::text("loglevel_type", level_type));
     }
-    let exclusions = rule.exclusions.iter();
-    children.push(Element::new(
-        "exclusions",
-        exclusions.map(|name| Element::text("exclusion", name)),
-    ));
+    if matches!(rule.kind(), EventKind::Unspecified | EventKind::Tracepoint) {
+        let exclusions = rule.exclusions.iter();
+        children.push(Element::new(
+            "exclusions",
+            exclusions.map(|name| Element::text("exclusion", name)),
+        ));
+    }
+    children.extend(probe::attributes(rule));
     Element::new("event", children)
 }
 

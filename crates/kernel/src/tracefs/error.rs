@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// Why tracefs cannot be used, or does not do what it is told.
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {
@@ -47,6 +49,14 @@ impl TracefsError {
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {
             Self::File { source, .. } | Self::NotMounted(source) => Some(source.kind()),
+            _ => None,
+        }
+    }
+
+    /// The system's number for it, if a file refused something.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::File { source, .. } | Self::NotMounted(source) => Errno::from_io_error(source),
             _ => None,
         }
     }

@@ -8,14 +8,14 @@ mod error;
 mod files;
 mod instance;
 mod owner;
+mod probe;
 mod stats;
-mod uprobe;
 
 pub use error::TracefsError;
 pub use instance::{Instance, RawStream};
 pub use owner::Owner;
+pub use probe::{KprobeSite, ProbeArgumentError, ProbePlace, UprobeSite};
 pub use stats::Stats;
-pub use uprobe::{ProbeArgumentError, UprobeSite};
 
 use std::fs;
 use std::path::{Path, PathBuf};

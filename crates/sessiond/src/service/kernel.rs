@@ -1,34 +1,30 @@
 //! Requests of the kernel domain.
 
 use std::fmt::Display;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use control::{ErrorCode, ProbeLocation, v1};
+use control::{ErrorCode, v1};
 use ctf::types::{Encoding, Field, FieldType};
 use filter::kernel::KernelFilterError;
 use filter::{Expression, glob};
-use kernel::elf;
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
-use kernel::tracefs::{EventName, Tracefs, UprobeSite};
+use kernel::tracefs::{EventName, Tracefs};
 
 use crate::daemon::Daemon;
 use crate::service::requests::check_kernel_event_name;
 use crate::session::kernel::plan::{
-    KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule,
+    KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule, ProbeKind,
 };
 use crate::session::kernel::{is_tracepoint, kernel_filter, means, syscall, trace_name};
 use crate::session::plan::{Attributes, Refusal};
 use crate::session::{Session, SessionCounters, kernel_label};
 
-use super::answers;
+use super::{answers, probes};
 
 /// Context fields that every event of the kernel has.
 const GIVEN: [&str; 1] = ["tid"];
-/// Largest program that is searched for the place of a probe.
-const MAX_PROGRAM_BYTES: u64 = 1 << 30;
 /// Linux gives no larger process ids.
 const MAX_PROCESS: u32 = 1 << 22;
 
@@ -58,6 +54,10 @@ pub(super) fn rules(daemon: &Daemon, given: &v1::EventRule) -> Result<Vec<Kernel
         kind,
         filter: filter.clone(),
     };
+    let probe = |kind| {
+        let probe = probes::find(&daemon.kernel, &tracefs, kind, &given.location)?;
+        Ok(KernelRuleKind::Probe(probe))
+    };
     let rules = match given.kind() {
         v1::EventKind::Unspecified if given.name == "*" => {
             vec![
@@ -69,17 +69,9 @@ pub(super) fn rules(daemon: &Daemon, given: &v1::EventRule) -> Result<Vec<Kernel
             vec![rule(KernelRuleKind::Tracepoint)]
         }
         v1::EventKind::Syscall => vec![rule(KernelRuleKind::Syscall)],
-        v1::EventKind::Probe => return kernel_probe(&tracefs),
-        v1::EventKind::UserspaceProbe => {
-            let kind = userspace_probe(&tracefs, &given.location)?;
-            vec![rule(kind)]
-        }
-        v1::EventKind::Function => {
-            return refuse(
-                ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED,
-                "functions of the kernel are not traced: use a tracepoint",
-            );
-        }
+        v1::EventKind::Probe => vec![rule(probe(ProbeKind::Kernel)?)],
+        v1::EventKind::Function => vec![rule(probe(ProbeKind::Function)?)],
+        v1::EventKind::UserspaceProbe => vec![rule(probe(ProbeKind::Userspace)?)],
     };
     let all = daemon.kernel.events()?;
     for rule in &rules {
@@ -104,7 +96,7 @@ fn check_filter(
     };
     let mut missing = None;
     for rule in rules {
-        if let KernelRuleKind::UserspaceProbe { .. } = rule.kind {
+        if let KernelRuleKind::Probe(_) = rule.kind {
             return Err(refused(&"the events of probes have no fields"));
         }
         for event in all.iter().filter(|event| means(rule, event)) {
@@ -126,68 +118,9 @@ fn check_filter(
     }
 }
 
-fn userspace_probe(tracefs: &Tracefs, location: &str) -> Result<KernelRuleKind, Refusal> {
-    if !tracefs.has_uprobes() {
-        return refuse(
-            ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED,
-            "this kernel has no probes in programs: it was built without CONFIG_UPROBE_EVENTS",
-        );
-    }
-    let invalid = |error: &dyn Display| {
-        Refusal::new(
-            ErrorCode::PROBE_LOCATION_INVALID,
-            format!("there can be no probe at `{location}`: {error}"),
-        )
-    };
-    let place = ProbeLocation::parse(location).map_err(|error| invalid(&error))?;
-    let path = PathBuf::from(place.path());
-    if !path.is_absolute() {
-        return Err(invalid(&"its path is not absolute"));
-    }
-    let size = std::fs::metadata(&path)
-        .map_err(|error| invalid(&error))?
-        .len();
-    if size > MAX_PROGRAM_BYTES {
-        return Err(invalid(&format!("the file has {size} bytes")));
-    }
-    let bytes = std::fs::read(&path).map_err(|error| invalid(&error))?;
-    let sites = match &place {
-        ProbeLocation::Symbol { symbol, .. } => elf::symbol_offset(&bytes, symbol).map(|offset| {
-            vec![UprobeSite {
-                path: path.clone(),
-                offset,
-                semaphore: None,
-            }]
-        }),
-        ProbeLocation::Sdt { provider, name, .. } => {
-            elf::sdt_sites(&bytes, provider, name).map(|sites| {
-                let site = |site: elf::SdtSite| UprobeSite {
-                    path: path.clone(),
-                    offset: site.offset,
-                    semaphore: site.semaphore,
-                };
-                sites.into_iter().map(site).collect()
-            })
-        }
-    };
-    Ok(KernelRuleKind::UserspaceProbe {
-        location: place.to_string(),
-        sites: sites.map_err(|error| invalid(&error))?,
-    })
-}
-
-fn kernel_probe<T>(tracefs: &Tracefs) -> Result<T, Refusal> {
-    let reason = if tracefs.has("kprobe_events") {
-        "probes in the kernel are not supported"
-    } else {
-        "this kernel has no probes in the kernel: it was built without CONFIG_KPROBE_EVENTS"
-    };
-    refuse(ErrorCode::KERNEL_EVENT_KIND_UNSUPPORTED, reason)
-}
-
 /// A name without a star must be that of something.
 fn check(rule: &KernelRule, all: &[EventName]) -> Result<(), Refusal> {
-    let probe = matches!(rule.kind, KernelRuleKind::UserspaceProbe { .. });
+    let probe = matches!(rule.kind, KernelRuleKind::Probe(_));
     if probe || glob::is_pattern(&rule.name) || all.iter().any(|event| means(rule, event)) {
         return Ok(());
     }
@@ -242,8 +175,9 @@ pub(super) fn kind_filter(kind: v1::EventKind) -> impl Fn(&KernelRuleKind) -> bo
         v1::EventKind::Unspecified => true,
         v1::EventKind::Tracepoint => *rule == KernelRuleKind::Tracepoint,
         v1::EventKind::Syscall => *rule == KernelRuleKind::Syscall,
-        v1::EventKind::UserspaceProbe => matches!(rule, KernelRuleKind::UserspaceProbe { .. }),
-        v1::EventKind::Probe | v1::EventKind::Function => false,
+        v1::EventKind::UserspaceProbe | v1::EventKind::Probe | v1::EventKind::Function => {
+            matches!(rule, KernelRuleKind::Probe(probe) if probes::event_kind(probe.kind) == kind)
+        }
     }
 }
 
@@ -309,9 +243,7 @@ fn rule(planned: &PlannedKernelRule) -> v1::EventRule {
     let (kind, location) = match &rule.kind {
         KernelRuleKind::Tracepoint => (v1::EventKind::Tracepoint, String::new()),
         KernelRuleKind::Syscall => (v1::EventKind::Syscall, String::new()),
-        KernelRuleKind::UserspaceProbe { location, .. } => {
-            (v1::EventKind::UserspaceProbe, location.clone())
-        }
+        KernelRuleKind::Probe(probe) => (probes::event_kind(probe.kind), probe.location.clone()),
     };
     let filter = rule.filter.as_ref().map(Expression::text);
     v1::EventRule {

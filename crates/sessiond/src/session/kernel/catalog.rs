@@ -26,7 +26,7 @@ pub(crate) fn means(rule: &KernelRule, event: &EventName) -> bool {
         KernelRuleKind::Syscall => {
             syscall(event).is_some_and(|(call, _)| glob::matches(&rule.name, call))
         }
-        KernelRuleKind::UserspaceProbe { .. } => false,
+        KernelRuleKind::Probe(_) => false,
     }
 }
 

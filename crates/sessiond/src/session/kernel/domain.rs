@@ -1,7 +1,9 @@
 //! The kernel's tracing file system, as this daemon uses it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use control::ErrorCode;
-use kernel::tracefs::{EventName, Owner, Tracefs};
+use kernel::tracefs::{EventName, Owner, ProbePlace, Tracefs, TracefsError};
 use tracing::{info, warn};
 
 use crate::session::plan::Refusal;
@@ -17,6 +19,8 @@ pub(crate) struct KernelDomain {
     run: String,
     /// The administrator does not want it.
     off: bool,
+    /// Numbers the probes that are made to see whether they can be had.
+    trials: AtomicU64,
 }
 
 impl KernelDomain {
@@ -24,7 +28,12 @@ impl KernelDomain {
     pub(crate) fn new(identity: Result<String, String>, run: String, off: bool) -> Self {
         let owner =
             identity.and_then(|identity| Owner::new(&identity).map_err(|error| error.to_string()));
-        Self { owner, run, off }
+        Self {
+            owner,
+            run,
+            off,
+            trials: AtomicU64::new(0),
+        }
     }
 
     /// Tracefs, found or mounted now: it may come and go.
@@ -55,6 +64,22 @@ impl KernelDomain {
     /// Name of an instance or a probe.
     pub(super) fn name(&self, session: u64, part: &str) -> String {
         format!("{}{session}_{part}", self.run)
+    }
+
+    /// Makes a probe and removes it at once: only the kernel knows whether it can be there.
+    pub(crate) fn try_probe(
+        &self,
+        tracefs: &Tracefs,
+        place: &ProbePlace,
+    ) -> Result<Result<(), TracefsError>, Refusal> {
+        let owner = self.owner()?;
+        // Relaxed: the numbers only have to differ.
+        let number = self.trials.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}try_{number}", self.run);
+        let tried = tracefs
+            .add_probe(owner, &name, place)
+            .and_then(|event| tracefs.remove_probe(&event, place));
+        Ok(tried)
     }
 
     /// All tracepoints of the kernel, without system calls and without probes of ours.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use control::ErrorCode;
 use filter::Expression;
-use kernel::tracefs::UprobeSite;
+use kernel::tracefs::ProbePlace;
 
 use crate::session::plan::{
     Attributes, DEFAULT_CHANNEL, MAX_CHANNELS, MAX_RULES, Refusal, check_channel_name,
@@ -18,13 +18,30 @@ pub(crate) enum KernelRuleKind {
     Tracepoint,
     /// Entry and exit of system calls.
     Syscall,
-    /// A place in a program.
-    UserspaceProbe {
-        /// As the user wrote it.
-        location: String,
-        /// Where that is; several for an SDT probe that was inlined.
-        sites: Vec<UprobeSite>,
-    },
+    /// A place in a program or in the kernel.
+    Probe(Probe),
+}
+
+/// What a rule about a place means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// How the user asked for it.
+    pub kind: ProbeKind,
+    /// As the user wrote it.
+    pub location: String,
+    /// Where that is: several for an SDT probe that was inlined, and for a function that is entered and left.
+    pub places: Vec<ProbePlace>,
+}
+
+/// How a user asks for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeKind {
+    /// In a program.
+    Userspace,
+    /// In the kernel.
+    Kernel,
+    /// Entry and return of a function of the kernel.
+    Function,
 }
 
 /// A rule of the kernel domain.

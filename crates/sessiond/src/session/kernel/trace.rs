@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Mutex;
 
 use consumer_api::{Request, StreamKey, TraceKey, TraceSetup};
-use kernel::tracefs::{EventName, Owner, Tracefs};
+use kernel::tracefs::{Owner, Tracefs};
 use tracing::warn;
 
 use crate::app::SharedFd;
@@ -14,7 +14,7 @@ use crate::session::kernel::channel::{KernelChannel, KernelError};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
 use crate::session::kernel::state_dump::StateDumpStream;
 use crate::session::kernel::threads;
-use crate::session::kernel::wanted::Wanted;
+use crate::session::kernel::wanted::{ProbeEvent, Wanted};
 use crate::session::live_trace::{After, BufferShape, LiveTrace};
 use crate::session::metadata_text::MetadataText;
 
@@ -43,7 +43,7 @@ pub(super) struct KernelTrace {
     state_dump: StateDumpStream,
     metadata: Mutex<MetadataText>,
     /// Events that were made for the probe rules, by the rule's number.
-    probes: Mutex<BTreeMap<u64, Vec<EventName>>>,
+    probes: Mutex<BTreeMap<u64, Vec<ProbeEvent>>>,
 }
 
 impl KernelTrace {
@@ -128,18 +128,21 @@ impl KernelTrace {
     fn add_probes(&self, plan: &KernelPlan) -> Result<(), KernelError> {
         let mut probes = lock(&self.probes);
         for planned in plan.channels.iter().flat_map(|channel| &channel.rules) {
-            let KernelRuleKind::UserspaceProbe { sites, .. } = &planned.rule.kind else {
+            let KernelRuleKind::Probe(probe) = &planned.rule.kind else {
                 continue;
             };
             if probes.contains_key(&planned.id) {
                 continue;
             }
-            let mut events = Vec::new();
-            for (number, site) in sites.iter().enumerate() {
+            // What was made is remembered also if the rest is refused, and removed with the trace.
+            let events = probes.entry(planned.id).or_default();
+            for (number, place) in probe.places.iter().enumerate() {
                 let name = format!("{}{}_{number}", self.identity.prefix, planned.id);
-                events.push(self.tracefs.add_probe(&self.owner, &name, site)?);
+                events.push(ProbeEvent {
+                    event: self.tracefs.add_probe(&self.owner, &name, place)?,
+                    place: place.clone(),
+                });
             }
-            probes.insert(planned.id, events);
         }
         Ok(())
     }
@@ -162,11 +165,11 @@ impl KernelTrace {
         for channel in &self.channels {
             channel.remove();
         }
-        for event in std::mem::take(&mut *lock(&self.probes))
+        for probe in std::mem::take(&mut *lock(&self.probes))
             .into_values()
             .flatten()
         {
-            if let Err(error) = self.tracefs.remove_probe(&event) {
+            if let Err(error) = self.tracefs.remove_probe(&probe.event, &probe.place) {
                 warn!("{error}; it is removed when the daemon starts again");
             }
         }

@@ -3,13 +3,29 @@
 use std::collections::BTreeMap;
 
 use filter::Expression;
-use kernel::tracefs::{EventName, Tracefs, TracefsError};
+use kernel::tracefs::{EventName, ProbePlace, Tracefs, TracefsError};
 
 use crate::session::kernel::catalog;
 use crate::session::kernel::plan::PlannedKernelChannel;
 
 /// What the rules that mean an event ask of it; `None` in the list: nothing.
 type Expressions = Vec<Option<Expression>>;
+
+/// What the kernel calls the places of a probe, and what LTTng does.
+const FIELD_NAMES: [(&str, &str); 3] = [
+    ("__probe_ip", "ip"),
+    ("__probe_func", "ip"),
+    ("__probe_ret_ip", "parent_ip"),
+];
+
+/// An event that was made for a probe rule.
+#[derive(Debug)]
+pub(super) struct ProbeEvent {
+    /// The kernel's name for it.
+    pub(super) event: EventName,
+    /// Where it happens.
+    pub(super) place: ProbePlace,
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -26,7 +42,7 @@ impl Wanted {
     pub(super) fn of(
         channel: &PlannedKernelChannel,
         all: &[EventName],
-        probes: &BTreeMap<u64, Vec<EventName>>,
+        probes: &BTreeMap<u64, Vec<ProbeEvent>>,
     ) -> Self {
         let mut wanted = Self::default();
         if !channel.enabled {
@@ -37,9 +53,10 @@ impl Wanted {
             for event in all.iter().filter(|event| catalog::means(rule, event)) {
                 wanted.add(event, rule.filter.clone());
             }
-            for event in probes.get(&planned.id).into_iter().flatten() {
-                wanted.add(event, rule.filter.clone());
-                wanted.probe_names.insert(event.clone(), rule.name.clone());
+            for probe in probes.get(&planned.id).into_iter().flatten() {
+                wanted.add(&probe.event, rule.filter.clone());
+                let name = rule.name.clone() + suffix(&probe.place);
+                wanted.probe_names.insert(probe.event.clone(), name);
             }
         }
         wanted
@@ -50,7 +67,7 @@ impl Wanted {
     }
 
     /// The format of an event as it is in the trace: a probe has the name that the user gave it, and
-    /// calls its instruction pointer as LTTng does.
+    /// calls its instruction pointers as LTTng does.
     pub(super) fn format_text(
         &self,
         tracefs: &Tracefs,
@@ -65,6 +82,19 @@ impl Wanted {
             &format!("name: {name}\n"),
             1,
         );
-        Ok(text.replace(" __probe_ip;", " ip;"))
+        Ok(FIELD_NAMES.iter().fold(text, |text, (kernels, lttngs)| {
+            // In the list of fields, and where the kernel tells how it shows them.
+            text.replace(&format!(" {kernels};"), &format!(" {lttngs};"))
+                .replace(&format!("REC->{kernels}"), &format!("REC->{lttngs}"))
+        }))
+    }
+}
+
+/// What the name of a rule has appended in the trace.
+fn suffix(place: &ProbePlace) -> &'static str {
+    match place {
+        ProbePlace::Program(_) | ProbePlace::Kernel(_) => "",
+        ProbePlace::FunctionEntry(_) => "_entry",
+        ProbePlace::FunctionExit(_) => "_exit",
     }
 }
