@@ -141,9 +141,7 @@ fn killed(
     let watch = Watch::begin(target)?;
     let mut emitted = 0;
     for _ in 0..KILLS {
-        app.begin_round()?;
-        kill_consumer(target, client)?;
-        emitted += app.end_round(LIMIT)?.loops;
+        emitted += app.round_beside(|| kill_consumer(target, client))?.loops;
     }
     app.finish()?;
     target.script("stop s")?;
@@ -213,7 +211,7 @@ fn last_packet(index: &PathBuf) -> Option<u64> {
 }
 
 const BLOCK: &str = "--subbuf-size=16k --num-subbuf=64 --blocking-timeout=inf";
-const APPLICATION: &str = "--threads 2 --rate 20000 --events 5000 --quiet";
+const APPLICATION: &str = "--threads 2 --rate 20000 --until-told --quiet";
 
 fn check(held: &Held, counted: &v1::Counters) -> Result<()> {
     ensure!(
@@ -280,7 +278,7 @@ fn discarded_events_are_counted_once() {
         let (relay, target) = (w.relay(Ours)?, w.target(Ours)?);
         let channel = "--subbuf-size=4k --num-subbuf=2 --discard";
         let mut client = start(&target, at_relay(&relay), channel)?;
-        let application = "--threads 2 --rate 200000 --events 6000 --quiet";
+        let application = "--threads 2 --rate 200000 --until-told --quiet";
         let (counted, emitted) = killed(w, &target, &mut client, application)?;
         let held = Held::below(relay.output())?;
         check(&held, &counted)?;
@@ -302,7 +300,7 @@ fn overwritten_packets_are_lost_and_none_is_there_twice() {
             let target = w.target(Ours)?;
             let channel = "--subbuf-size=4k --num-subbuf=2 --overwrite";
             let mut client = start(&target, at_relay(&relay), channel)?;
-            let application = "--threads 2 --rate 200000 --events 6000 --quiet";
+            let application = "--threads 2 --rate 200000 --until-told --quiet";
             let (counted, emitted) = killed(w, &target, &mut client, application)?;
             let held = Held::below(relay.output())?;
             check(&held, &counted)?;
