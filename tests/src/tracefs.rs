@@ -142,6 +142,8 @@ pub struct Recorded {
 /// One event as trace-cmd prints it.
 #[derive(Debug)]
 pub struct Line {
+    /// Name of the thread, as trace-cmd knows it.
+    pub comm: String,
     /// Thread.
     pub tid: i64,
     /// Name.
@@ -225,10 +227,17 @@ impl Recorded {
 /// `trace-cmd-instance:   python3-123   [001] d... 12.345678: sys_enter_getppid:    text`
 fn parse_line(line: &str) -> Option<Line> {
     let (before, rest) = line.split_once(" [")?;
-    let tid = before.trim().rsplit_once('-')?.1.parse().ok()?;
+    // With several CPUs in one instance, the instance comes first.
+    let task = before
+        .trim()
+        .rsplit_once(": ")
+        .map_or(before, |(_, task)| task);
+    let (comm, tid) = task.trim().rsplit_once('-')?;
+    let tid = tid.parse().ok()?;
     let (_, event) = rest.split_once(": ")?;
     let (name, text) = event.trim_start().split_once(':')?;
     Some(Line {
+        comm: comm.to_owned(),
         tid,
         name: name.trim().to_owned(),
         text: text.trim().to_owned(),
@@ -301,5 +310,8 @@ mod tests {
         let line = "  python3-123   [001] ..... 12.345678: sys_enter_getppid:    ";
         let line = parse_line(line).unwrap();
         assert_eq!((line.tid, line.name.as_str()), (123, "sys_enter_getppid"));
+        assert_eq!(line.comm, "python3");
+        let line = "lttng-rs-x:  sh-9   [001] ..... 12.345678: sys_enter_getppid:    ";
+        assert_eq!(parse_line(line).unwrap().comm, "sh");
     }
 }

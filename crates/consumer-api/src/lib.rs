@@ -7,9 +7,9 @@
 //! what happens by itself in the other notices.
 //!
 //! ```text
-//! Setup ── OpenChunk ── AddTrace ── AddStream… ── PublishTrace ──┐
-//!                          ▲                                     │ any number of times
-//!                          └─────────────────────────────────────┘
+//! Setup ── OpenChunk ── AddTrace ─ (AddTasks) ─ AddStream… ── PublishTrace ──┐
+//!                          ▲                                                  │ any number of times
+//!                          └──────────────────────────────────────────────────┘
 //!          Rotate ── … ── Drain (at stop) ── CloseChunk (at destroy) ── end of file: exit
 //! ```
 //!

@@ -63,6 +63,25 @@ pub enum Request {
     /// (`kernel::selection`), to which the session daemon appends; of [`StreamSetup::written`]: a memfd with
     /// the packets, and the read end of a pipe that tells when there are more.
     AddStream(StreamSetup),
+    /// Some streams of a trace of the kernel have context fields that are not in its events but follow from the
+    /// history of its tasks. Comes before these streams. Descriptors: the journal of the history
+    /// (`ring_buffer::Journal`), which has what was read so far, and a `/proc` with the kernel's own numbers.
+    AddTasks {
+        /// The trace.
+        trace: TraceKey,
+        /// The events that make the history, as text of a `kernel::selection`.
+        formats: String,
+    },
+    /// Where the events that make the history come from, on one CPU. Descriptors: its `trace_pipe_raw`, which
+    /// does not block.
+    AddTaskBuffer {
+        /// The trace.
+        trace: TraceKey,
+        /// The CPU.
+        cpu: u32,
+        /// As [`KernelStream::page_size`].
+        page_size: u64,
+    },
     /// All streams of the trace that exist now have been added. On a relay: the metadata stream is
     /// added, then `STREAMS_SENT`.
     PublishTrace {
@@ -271,10 +290,13 @@ pub fn channel_label(channel_name: &str, kernel: bool) -> String {
 }
 
 /// What else is to be known of a buffer of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelStream {
     /// Bytes of what the kernel calls a sub-buffer: as many as one read brings.
     pub page_size: u64,
+    /// Names of the context fields beside the thread id (`kernel::context`).
+    #[serde(default)]
+    pub contexts: Vec<String>,
 }
 
 impl KernelStream {

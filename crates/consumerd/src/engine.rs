@@ -103,6 +103,11 @@ impl Engine {
                     self.end_trace(trace);
                 }
             }
+            Source::Tasks(trace) => {
+                if let State::Running(session) = &mut self.state {
+                    session.tasks_ready(trace);
+                }
+            }
             Source::Timer(key) => self.try_output(|session| session.timer(key)),
             Source::Output => self.try_output(|session| session.output().readable()),
         }
@@ -170,6 +175,22 @@ impl Engine {
             Request::AddTrace(setup) => match (fds.pop(), fds.pop(), fds.pop()) {
                 (Some(tally), Some(text), None) => session.add_trace(setup, text, &tally)?,
                 _ => return Err(refused("a trace comes with 2 descriptors")),
+            },
+            Request::AddTasks { trace, formats } => match (fds.pop(), fds.pop(), fds.pop()) {
+                (Some(proc), Some(journal), None) => {
+                    session.add_tasks(trace, &formats, journal, proc)?;
+                }
+                _ => return Err(refused("the history of tasks comes with 2 descriptors")),
+            },
+            Request::AddTaskBuffer {
+                trace,
+                cpu,
+                page_size,
+            } => match (fds.pop(), fds.pop()) {
+                (Some(pipe), None) => {
+                    session.add_task_buffer(poller, trace, cpu, page_size, pipe)?;
+                }
+                _ => return Err(refused("a buffer of tasks comes with 1 descriptor")),
             },
             Request::AddStream(setup) => {
                 session.add_stream(poller, &setup, fds)?;

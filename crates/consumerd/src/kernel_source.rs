@@ -8,23 +8,28 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use consumer_api::{KernelStream, StreamSetup};
+use kernel::context::Contexts;
 use kernel::page::Page;
+use kernel::tasks::Tasks;
 use kernel::transcode::{Programs, State, StreamIdentity, Transcoder};
 use ring_buffer::{BegunPacket, FlushMode, PacketState, PagePosition, PageStore, monotonic_now};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::kernel_formats::KernelFormats;
 use crate::kernel_losses::Losses;
+use crate::kernel_tasks::{HistoryReader, SharedTasks};
 use crate::output::OutputError;
 use crate::packet::MemoryPacket;
 use crate::source::{Deliver, Progress, Source, TakeError, Writers};
 
 /// Largest page that is taken for possible, bytes.
 const MAX_PAGE_BYTES: u64 = 16 << 20;
+/// Bytes of pages for which the history of tasks is read once, if it is needed.
+const BATCH_BYTES: u64 = 64 << 10;
 /// Longest time from the stamp of an event to its end, nanoseconds.
-const WRITING_NS: u64 = 1_000_000;
+pub(crate) const WRITING_NS: u64 = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,6 +40,9 @@ pub(crate) struct KernelSource {
     formats: KernelFormats,
     programs: Arc<Programs>,
     identity: StreamIdentity,
+    contexts: Contexts,
+    /// What the context fields need.
+    history: Option<HistoryReader>,
     transcoder: Transcoder,
     /// Copy of one page.
     page: Vec<u8>,
@@ -74,10 +82,11 @@ impl KernelSource {
     /// Becomes the reader of the buffer.
     pub(crate) fn new(
         setup: &StreamSetup,
-        kernel: KernelStream,
+        kernel: &KernelStream,
         uuid: [u8; 16],
         fds: KernelFds,
         formats: KernelFormats,
+        tasks: Option<&SharedTasks>,
     ) -> anyhow::Result<Self> {
         ensure!(
             (1..=MAX_PAGE_BYTES).contains(&kernel.page_size),
@@ -92,7 +101,13 @@ impl KernelSource {
         };
         let pages =
             PageStore::map(&fds.pages, kernel.page_size).context("cannot map the pages read")?;
-        let mut transcoder = Transcoder::new(programs.clone(), identity);
+        let contexts = Contexts::of(kernel.contexts.iter().map(String::as_str));
+        let history = match tasks {
+            _ if !contexts.need_tasks() => None,
+            Some(tasks) => Some(HistoryReader::begin(tasks, &fds.stats)?),
+            None => bail!("the context fields of the stream need a history of tasks"),
+        };
+        let mut transcoder = Transcoder::with_contexts(programs.clone(), identity, &contexts);
         transcoder.restore(from_stored(pages.state()));
         let overwrite = setup.mode == consumer_api::BufferMode::Overwrite;
         // A stream begins with a packet before any loss, so that readers know what is lost.
@@ -103,6 +118,8 @@ impl KernelSource {
             formats,
             programs,
             identity,
+            contexts,
+            history,
             transcoder,
             page: Vec::new(),
             page_size: kernel.page_size,
@@ -125,6 +142,23 @@ impl KernelSource {
 
     /// Adds pages until there are enough for a packet, or no more.
     fn fill(&mut self, all: bool) -> anyhow::Result<()> {
+        while self.in_packet < self.packet_pages && self.history.is_some() {
+            let batch = (BATCH_BYTES / self.page_size).max(1);
+            let end = self.read_ahead(batch.min(self.packet_pages - self.in_packet), all)?;
+            // After the pages: what the tasks in them are was told before they ran.
+            self.catch_up();
+            let before = self.in_packet;
+            while self.in_packet < self.packet_pages
+                && let Some(next) = self.pages.page_after(self.position, &mut self.page)
+            {
+                self.transcode()?;
+                self.position = next;
+                self.in_packet += 1;
+            }
+            if end || self.in_packet == before {
+                return Ok(());
+            }
+        }
         while self.in_packet < self.packet_pages {
             match self.add_page()? {
                 Got::Full => {}
@@ -137,6 +171,32 @@ impl KernelSource {
         Ok(())
     }
 
+    /// Reads so many pages, or what there is, if none is left of an earlier reading. `true`: that was all.
+    fn read_ahead(&mut self, pages: u64, all: bool) -> anyhow::Result<bool> {
+        let ahead = self.pages.page_after(self.position, &mut self.page);
+        if ahead.is_some() {
+            return Ok(false);
+        }
+        for _ in 0..pages {
+            if !self.pages.has_room() || !self.read_page()? {
+                return Ok(true);
+            }
+            self.pages.keep(self.used()?);
+            if !all && !self.is_full()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lets the history of tasks reach until now.
+    fn catch_up(&mut self) {
+        if let Some(history) = &self.history {
+            history.reads_since(self.pages.state().last);
+            history.catch_up();
+        }
+    }
+
     /// Adds a page that was read before, or the next one.
     fn add_page(&mut self) -> anyhow::Result<Got> {
         let next = match self.pages.page_after(self.position, &mut self.page) {
@@ -147,10 +207,17 @@ impl KernelSource {
         self.transcode()?;
         self.position = next;
         self.in_packet += 1;
+        Ok(if self.is_full()? {
+            Got::Full
+        } else {
+            Got::Partial
+        })
+    }
+
+    /// The writer has gone on to another page. What the longest event left free says nothing about that.
+    fn is_full(&self) -> anyhow::Result<bool> {
         let page = Page::parse(&self.page, self.programs.machine())?;
-        // What the longest event left free says nothing about the writer.
-        let full = page.len() as u64 * 2 >= self.page_size;
-        Ok(if full { Got::Full } else { Got::Partial })
+        Ok(page.len() as u64 * 2 >= self.page_size)
     }
 
     fn read_page(&mut self) -> anyhow::Result<bool> {
@@ -171,7 +238,15 @@ impl KernelSource {
             self.programs = programs.clone();
             self.transcoder.set_programs(programs);
         }
-        let summary = self.transcoder.add_page(&self.page)?;
+        let summary = match &self.history {
+            Some(history) => {
+                let tasks = history.tasks();
+                self.transcoder.add_page_of(&self.page, tasks.table())?
+            }
+            None => self
+                .transcoder
+                .add_page_of(&self.page, &Tasks::default())?,
+        };
         if summary.unknown + summary.malformed > 0 || summary.damaged {
             tracing::warn!(
                 "a page of the kernel has {} unknown and {} malformed events{}",
@@ -205,6 +280,11 @@ impl KernelSource {
         self.pages.commit();
         self.position = self.pages.delivered();
         self.in_packet = 0;
+        if let Some(history) = &self.history
+            && self.pages.is_empty()
+        {
+            history.has_read_until(self.pages.state().last);
+        }
     }
 
     /// Makes the packet again that was begun: a predecessor died, or the output did not take it.
@@ -212,6 +292,7 @@ impl KernelSource {
         let before = self.pages.state();
         self.transcoder.restore(from_stored(before));
         self.position = self.pages.delivered();
+        self.catch_up();
         while self.position < begun.end
             && let Some(next) = self.pages.page_after(self.position, &mut self.page)
         {
@@ -298,7 +379,9 @@ impl KernelSource {
             0 => packets,
             most => packets.min(most as usize),
         };
-        self.transcoder = Transcoder::new(self.programs.clone(), self.identity);
+        self.transcoder =
+            Transcoder::with_contexts(self.programs.clone(), self.identity, &self.contexts);
+        self.catch_up();
         for packet in (0..shown).rev() {
             let last = count - packet * size;
             for at in &positions[last.saturating_sub(size)..last] {

@@ -15,6 +15,7 @@ mod event_count;
 mod kernel_formats;
 mod kernel_losses;
 mod kernel_source;
+mod kernel_tasks;
 mod metadata;
 mod output;
 mod packet;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use consumer_api::StreamKey;
+use consumer_api::{StreamKey, TraceKey};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -18,6 +18,8 @@ pub(crate) enum Source {
     Inbox,
     /// The wakeup pipe of a stream.
     Stream(StreamKey),
+    /// The kernel tells about tasks, for this trace.
+    Tasks(TraceKey),
     /// A timer of some streams.
     Timer(TimerKey),
     /// A connection of the output.

@@ -1,6 +1,7 @@
 //! What the session daemon has set up: an output, traces, streams; and the moves of packets between.
 
 mod chunk;
+mod tasks;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -146,7 +147,13 @@ impl Session {
         let label = channel_label(&setup.channel_name, setup.kernel.is_some());
         let totals = self.totals.channel(&label);
         let record = trace.next_record().map_err(refused)?;
-        let source = source::open(setup, trace.setup.uuid, fds, &mut trace.formats);
+        let source = source::open(
+            setup,
+            trace.setup.uuid,
+            fds,
+            &mut trace.formats,
+            trace.tasks.as_ref(),
+        );
         let mut stream = Stream::new(setup, source.map_err(refused)?, totals, record);
         stream.go_on(self.output.add_stream(setup)?);
         if self.options.snapshot {
@@ -451,6 +458,7 @@ impl Session {
         for key in streams {
             self.forget_stream(poller, key);
         }
+        self.forget_tasks(poller, key);
         Ok(self.traces.remove(&key).map(|trace| trace.counters()))
     }
 
@@ -458,6 +466,9 @@ impl Session {
     pub(crate) fn dismantle(mut self, poller: &mut Poller) {
         for key in self.stream_keys() {
             self.forget_stream(poller, key);
+        }
+        for key in self.traces.keys().copied().collect::<Vec<_>>() {
+            self.forget_tasks(poller, key);
         }
         for (connection, &token) in self.output.connections().iter().zip(&self.output_tokens) {
             poller.remove(connection, token);

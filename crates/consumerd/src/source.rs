@@ -11,6 +11,7 @@ use ring_buffer::{
 
 use crate::kernel_formats::ChannelFormats;
 use crate::kernel_source::{KernelFds, KernelSource};
+use crate::kernel_tasks::SharedTasks;
 use crate::output::OutputError;
 use crate::packet::Packet;
 use crate::written_source::WrittenSource;
@@ -91,9 +92,10 @@ pub(crate) fn open(
     uuid: [u8; 16],
     fds: Vec<OwnedFd>,
     formats: &mut ChannelFormats,
+    tasks: Option<&SharedTasks>,
 ) -> anyhow::Result<Box<dyn Source>> {
     let count = fds.len();
-    let Some(kernel) = setup.kernel else {
+    let Some(kernel) = &setup.kernel else {
         let [memory, pipe] = <[OwnedFd; 2]>::try_from(fds)
             .map_err(|_| anyhow!("a stream comes with 2 descriptors, not {count}"))?;
         return Ok(if setup.written {
@@ -106,7 +108,7 @@ pub(crate) fn open(
         .map_err(|_| anyhow!("a stream of the kernel comes with 4 descriptors, not {count}"))?;
     let formats = formats.of(setup.channel_id, text)?;
     let fds = KernelFds { pipe, stats, pages };
-    let source = KernelSource::new(setup, kernel, uuid, fds, formats)?;
+    let source = KernelSource::new(setup, kernel, uuid, fds, formats, tasks)?;
     Ok(Box::new(source))
 }
 

@@ -12,6 +12,7 @@ use ring_buffer::Tally;
 use crate::counters::{Totals, add};
 use crate::event_count::EventCounter;
 use crate::kernel_formats::ChannelFormats;
+use crate::kernel_tasks::SharedTasks;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::packet::Packet;
@@ -29,6 +30,8 @@ pub(crate) struct Trace {
     pub(crate) streams: Vec<StreamKey>,
     /// Of the kernel's channels.
     pub(crate) formats: ChannelFormats,
+    /// For their context fields.
+    pub(crate) tasks: Option<SharedTasks>,
     /// Packets may go out: the output knows the metadata stream.
     pub(crate) published: bool,
     counters: Counters,
@@ -60,6 +63,7 @@ impl Trace {
             tally,
             streams: Vec::new(),
             formats: ChannelFormats::default(),
+            tasks: None,
             published: false,
             counters: Counters::default(),
             events,

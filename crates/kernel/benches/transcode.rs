@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctf::types::ByteOrder;
+use kernel::context::Contexts;
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
+use kernel::tasks::{Change, Tasks, What, name};
 use kernel::transcode::{Programs, StreamIdentity, Transcoder};
 
 const COMMON: &str = "\
@@ -68,26 +70,88 @@ fn pages(kinds: &[&Kind], count: usize, page_size: usize) -> (Vec<Vec<u8>>, u64)
     (pages, events)
 }
 
-fn measure(name: &str, machine: &Machine, kinds: &[&Kind], page_size: usize) {
+/// The contexts of [`measure`], if it shall have any.
+const CONTEXTS: [&str; 3] = ["pid", "ppid", "procname"];
+/// Threads of the events, and others that the history has.
+const RUNNING: u32 = 7;
+const TASKS: u32 = 2_000;
+
+/// A history in which each running thread has had other names before.
+fn history() -> Tasks {
+    let mut tasks = Tasks::default();
+    let forked = |tid| Change {
+        time: 1,
+        tid,
+        what: What::Forked {
+            by: 1,
+            flags: 0,
+            name: name(b"thread"),
+        },
+    };
+    tasks.add((1..TASKS).map(forked));
+    for time in 2..5 {
+        tasks.add((1..TASKS).map(|tid| Change {
+            time,
+            tid,
+            what: What::Renamed {
+                old: name(b"thread"),
+                new: name(b"thread"),
+            },
+        }));
+    }
+    tasks.apply(10);
+    tasks
+}
+
+/// Gives the records of a page the thread ids 100, 101 …, another one each time or for some time.
+fn spread(pages: &mut [Vec<u8>], each: usize) {
+    let mut count = 0;
+    for page in pages {
+        let end = 16 + usize::from(u16::from_le_bytes([page[8], page[9]]));
+        let mut at = 16;
+        while at < end {
+            let words = usize::from(page[at] & 31);
+            let tid = 100 + (count / each) as u32 % RUNNING;
+            page[at + 8..at + 12].copy_from_slice(&tid.to_le_bytes());
+            count += 1;
+            at += 4 + 4 * words;
+        }
+    }
+}
+
+fn measure(
+    name: &str,
+    machine: &Machine,
+    kinds: &[&Kind],
+    page_size: usize,
+    tasks: Option<&Tasks>,
+) {
     let programs = Arc::new(Programs::new(
         machine,
         kinds.iter().map(|kind| &kind.schema),
     ));
     // More than the first caches hold, as pages come from another core.
-    let (pages, events) = pages(kinds, (4 << 20) / page_size, page_size);
+    let (mut pages, events) = pages(kinds, (4 << 20) / page_size, page_size);
+    // Many events in a row are of one thread, but of switches.
+    spread(&mut pages, if kinds.len() == 1 { 1 } else { 20 });
     let identity = StreamIdentity {
         uuid: [1; 16],
         stream_id: 0,
         cpu: 0,
     };
-    let mut transcoder = Transcoder::new(programs, identity);
+    let contexts = Contexts::of(tasks.map_or(&[][..], |_| &CONTEXTS).iter().copied());
+    let mut transcoder = Transcoder::with_contexts(programs, identity, &contexts);
+    let nothing = Tasks::default();
+    let tasks = tasks.unwrap_or(&nothing);
     let mut best = Duration::MAX;
     let mut bytes = 0;
     for _ in 0..20 {
         let start = Instant::now();
         let (mut seen, mut written) = (0, 0);
         for page in &pages {
-            let summary = transcoder.add_page(black_box(page)).expect("a page");
+            let summary = transcoder
+                .add_page_of(black_box(page), tasks)
+                .expect("a page");
             assert_eq!((summary.unknown, summary.malformed), (0, 0));
             seen += summary.events;
             if transcoder.len() > 256 << 10 {
@@ -101,7 +165,7 @@ fn measure(name: &str, machine: &Machine, kinds: &[&Kind], page_size: usize) {
     }
     let ns = best.as_secs_f64() * 1e9 / events as f64;
     println!(
-        "{name:<34} {page_size:>6} B pages: {:6.1} million events/s, {ns:5.1} ns each, {:.1} bytes each in the trace",
+        "{name:<46} {page_size:>6} B pages: {:6.1} million events/s, {ns:5.1} ns each, {:.1} bytes each in the trace",
         1e3 / ns,
         bytes as f64 / events as f64
     );
@@ -172,23 +236,20 @@ fn main() {
         \tfield:__data_loc char[] name;\toffset:12;\tsize:4;\tsigned:0;\n",
         24,
     );
+    let history = history();
+    let all = [&switch, &enter, &exit, &getppid, &exit, &irq, &raw_enter];
     for page_size in [4096, 65536] {
-        measure("sched_switch", &machine, &[&switch], page_size);
-        measure(
-            "sys_enter (raw_syscalls)",
-            &machine,
-            &[&raw_enter],
-            page_size,
-        );
-        measure(
-            "syscall_entry_read, _exit_read",
-            &machine,
-            &[&enter, &exit],
-            page_size,
-        );
-        measure("syscall_entry_getppid", &machine, &[&getppid], page_size);
-        measure("irq_handler_entry (a string)", &machine, &[&irq], page_size);
-        let all = [&switch, &enter, &exit, &getppid, &exit, &irq, &raw_enter];
-        measure("all of them in turn", &machine, &all, page_size);
+        for (name, kinds) in [
+            ("sched_switch", &[&switch][..]),
+            ("sys_enter (raw_syscalls)", &[&raw_enter]),
+            ("syscall_entry_read, _exit_read", &[&enter, &exit]),
+            ("syscall_entry_getppid", &[&getppid]),
+            ("irq_handler_entry (a string)", &[&irq]),
+            ("all of them in turn", &all),
+        ] {
+            measure(name, &machine, kinds, page_size, None);
+            let name = format!("{name}, + contexts");
+            measure(&name, &machine, kinds, page_size, Some(&history));
+        }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | [`context`] | context fields of a channel |
 //! | [`elf`] | finds the places of probes in programs |
 //! | [`format`] | reads the `format` file of an event and `events/header_page` |
 //! | [`machine`] | how the traced machine lays out numbers |
@@ -18,14 +19,17 @@
 //! | [`tracefs`] | instances of our own in the kernel's tracing file system |
 //! | [`page`] | reads the records of a raw ring-buffer page |
 //! | [`transcode`] | turns pages into packets |
+//! | [`tasks`] | what each task was at any time, for context fields |
 //! | [`statedump`] | describes the system when tracing starts |
 //! | [`environment`] | what the metadata tells about the traced kernel |
 //!
 //! The same `format` text always gives the same event class and the same program, so that the session
 //! daemon, which writes the metadata, and the consumer daemon, which makes the packets, agree.
 
+pub mod context;
 pub mod elf;
 pub mod environment;
+mod files;
 pub mod format;
 pub mod machine;
 pub mod names;
@@ -36,5 +40,6 @@ pub mod schema;
 pub mod selection;
 pub mod statedump;
 pub mod symbols;
+pub mod tasks;
 pub mod tracefs;
 pub mod transcode;

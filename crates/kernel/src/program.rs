@@ -143,6 +143,14 @@ impl Out {
         self.len += bytes.len();
     }
 
+    /// Appends the first `len` of `bytes`; there is room for all of them, or this panics. One copy of a known
+    /// length is faster than one of any length.
+    #[inline(always)]
+    pub(crate) fn put_some<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
+        self.memory[self.len..self.len + N].copy_from_slice(bytes);
+        self.len += len.min(N);
+    }
+
     /// Appends zero bytes up to a length of `len`.
     pub(crate) fn zeros_to(&mut self, len: usize) {
         self.reserve(len.saturating_sub(self.len));

@@ -4,8 +4,9 @@ mod ctype;
 mod fields;
 
 use ctf::metadata::{EventClass, HeaderType, StreamClass};
-use ctf::types::{Field, FieldType, IntegerType};
+use ctf::types::Field;
 
+use crate::context::Contexts;
 use crate::format::{EventFormat, Shape};
 use crate::machine::Machine;
 use crate::names;
@@ -110,13 +111,15 @@ impl EventSchema {
 /// The stream class of a channel: event headers with 16-bit ids and 32-bit time stamps, and the thread id
 /// with every event.
 pub fn stream_class(id: u64) -> StreamClass {
+    stream_class_with(id, &Contexts::default())
+}
+
+/// The stream class of a channel that has these context fields beside the thread id.
+pub fn stream_class_with(id: u64, contexts: &Contexts) -> StreamClass {
     StreamClass {
         id,
         header: HeaderType::Large,
-        context: vec![Field::new(
-            "tid",
-            FieldType::Integer(IntegerType::new(32, true)),
-        )],
+        context: contexts.class(),
     }
 }
 

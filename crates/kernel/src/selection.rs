@@ -51,6 +51,24 @@ fn entry(heading: &str, text: &str) -> String {
     format!("{heading} {}\n{text}\n", text.len())
 }
 
+/// The complete entries of a text: what heads them, and what they hold.
+pub(crate) fn entries(
+    text: &[u8],
+) -> impl Iterator<Item = Result<(String, String), SelectionError>> {
+    let mut rest = text;
+    std::iter::from_fn(move || match first_entry(rest) {
+        Ok(entry) => {
+            let (heading, body, len) = entry?;
+            rest = &rest[len..];
+            Some(Ok((heading, body)))
+        }
+        Err(error) => {
+            rest = &[];
+            Some(Err(error))
+        }
+    })
+}
+
 /// The events that were selected so far.
 #[derive(Debug, Default)]
 pub struct Selection {

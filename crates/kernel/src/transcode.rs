@@ -3,16 +3,17 @@
 //! ```text
 //! page:   | stamp, commit | header | type flags preempt pid | fields … | header | …
 //!                                        |               |       |
-//! packet: | 84-byte header | id 16 | time 32 | tid 32 | payload | id | …
+//! packet: | 84-byte header | id 16 | time 32 | tid 32 | more context | payload | id | …
 //! ```
 //!
 //! An event has LTTng's large header: the kernel's id and the low 32 bits of its time stamp, 6 bytes; where
 //! more than 2³² ns have passed since the event before, the extended form of 14 bytes with all 64 bits. Then
-//! comes the thread id, the only context field, and the payload without the kernel's padding. A reader
-//! gets back the exact time stamp of every event.
+//! comes the context: the thread id, and what else the channel has; and the payload without the kernel's
+//! padding. A reader gets back the exact time stamp of every event.
 //!
 //! Nothing is allocated for an event; the memory of a packet is kept for the next one.
 
+mod context;
 pub(crate) mod header;
 mod packet;
 
@@ -20,11 +21,14 @@ use std::sync::Arc;
 
 use ctf::types::ByteOrder;
 
+use crate::context::Contexts;
 use crate::machine::{Machine, Number};
 use crate::page::{Missed, Page, PageError, Record};
 use crate::program::{Out, Program};
 use crate::schema::{COMMON_LEN, EventSchema};
+use crate::tasks::Tasks;
 
+use context::{ContextCache, NoContext, WriteContext};
 pub use packet::Packet;
 
 /// What all streams of a channel need to know about its events.
@@ -124,6 +128,7 @@ pub struct PageSummary {
 pub struct Transcoder {
     programs: Arc<Programs>,
     identity: StreamIdentity,
+    contexts: ContextCache,
     out: Out,
     /// Nothing of the packet in `out` is wanted any more.
     finished: bool,
@@ -139,10 +144,20 @@ pub struct Transcoder {
 }
 
 impl Transcoder {
-    /// For the first packet of a stream.
+    /// For the first packet of a stream without context fields but the thread id.
     pub fn new(programs: Arc<Programs>, identity: StreamIdentity) -> Self {
+        Self::with_contexts(programs, identity, &Contexts::default())
+    }
+
+    /// For the first packet of a stream with these context fields.
+    pub fn with_contexts(
+        programs: Arc<Programs>,
+        identity: StreamIdentity,
+        contexts: &Contexts,
+    ) -> Self {
         Self {
             programs,
+            contexts: ContextCache::new(contexts, identity.cpu),
             identity,
             out: Out::default(),
             finished: false,
@@ -225,8 +240,14 @@ impl Transcoder {
         }
     }
 
-    /// Adds the events of a page to the packet, as it was read from `trace_pipe_raw`.
+    /// Adds the events of a page to the packet, as it was read from `trace_pipe_raw`, when nothing is known of
+    /// any task.
     pub fn add_page(&mut self, page: &[u8]) -> Result<PageSummary, PageError> {
+        self.add_page_of(page, &Tasks::default())
+    }
+
+    /// Adds the events of a page to the packet. `tasks` knows everything until the page was read.
+    pub fn add_page_of(&mut self, page: &[u8], tasks: &Tasks) -> Result<PageSummary, PageError> {
         let page = Page::parse(page, &self.programs.machine)?;
         self.open(page.timestamp());
         let mut summary = PageSummary {
@@ -238,29 +259,30 @@ impl Transcoder {
             Some(Missed::Count(events)) => events,
             Some(Missed::Unknown) => 1,
         };
-        // Two loops, each for one order: the compiler drops the other order's half.
-        match self.programs.machine.byte_order {
-            ByteOrder::Little => self.records(&page, ByteOrder::Little, &mut summary),
-            ByteOrder::Big => self.records(&page, ByteOrder::Big, &mut summary),
-        }
-        self.events += summary.events;
-        Ok(summary)
-    }
-
-    #[inline(always)]
-    fn records(&mut self, page: &Page<'_>, order: ByteOrder, summary: &mut PageSummary) {
-        let mut records = page.records();
+        let order = self.programs.machine.byte_order;
         let mut writer = Writer {
             programs: &self.programs,
             out: &mut self.out,
             last: self.last,
-            order,
         };
-        for record in records.by_ref() {
-            writer.event(record, summary);
+        // A loop for each order and for contexts or none: the compiler drops what the others need.
+        if self.contexts.is_unused() {
+            match order {
+                ByteOrder::Little => {
+                    writer.page(&page, ByteOrder::Little, &mut NoContext, &mut summary);
+                }
+                ByteOrder::Big => writer.page(&page, ByteOrder::Big, &mut NoContext, &mut summary),
+            }
+        } else {
+            let context = &mut self.contexts.with(tasks, order);
+            match order {
+                ByteOrder::Little => writer.page(&page, ByteOrder::Little, context, &mut summary),
+                ByteOrder::Big => writer.page(&page, ByteOrder::Big, context, &mut summary),
+            }
         }
         self.last = writer.last;
-        summary.damaged = records.damaged();
+        self.events += summary.events;
+        Ok(summary)
     }
 
     /// Completes the packet. It ends at the last event, or at `end` if that is later; give the clock as it
@@ -306,27 +328,47 @@ struct Writer<'a> {
     programs: &'a Programs,
     out: &'a mut Out,
     last: u64,
-    order: ByteOrder,
 }
 
-/// Bytes before the payload: header and context, at most.
+/// Bytes before the other context fields: header and thread id, at most.
 const PREFIX_LEN: usize = 14 + 4;
 
 impl Writer<'_> {
     #[inline(always)]
-    fn event(&mut self, record: Record<'_>, summary: &mut PageSummary) {
+    fn page<C: WriteContext>(
+        &mut self,
+        page: &Page<'_>,
+        order: ByteOrder,
+        context: &mut C,
+        summary: &mut PageSummary,
+    ) {
+        let mut records = page.records();
+        for record in records.by_ref() {
+            self.event(record, order, context, summary);
+        }
+        summary.damaged = records.damaged();
+    }
+
+    #[inline(always)]
+    fn event<C: WriteContext>(
+        &mut self,
+        record: Record<'_>,
+        order: ByteOrder,
+        context: &mut C,
+        summary: &mut PageSummary,
+    ) {
         let Some(common) = record.data.first_chunk::<COMMON_LEN>() else {
             summary.malformed += 1;
             return;
         };
-        let id = u16::from_bytes(&[common[0], common[1]], self.order);
+        let id = u16::from_bytes(&[common[0], common[1]], order);
         let Some(Some(program)) = self.programs.by_id.get(usize::from(id)) else {
             summary.unknown += 1;
             return;
         };
         let start = self.out.len();
         let before = self.last;
-        self.out.reserve(PREFIX_LEN + program.fixed_len);
+        self.out.reserve(PREFIX_LEN + C::ROOM + program.fixed_len);
         let mut time = record.timestamp;
         if time < before {
             time = before;
@@ -335,14 +377,20 @@ impl Writer<'_> {
         let tid = [common[4], common[5], common[6], common[7]];
         if time - before <= u64::from(u32::MAX) {
             let mut prefix = [0; 10];
-            prefix[..2].copy_from_slice(&id.bytes(self.order));
-            prefix[2..6].copy_from_slice(&(time as u32).bytes(self.order));
+            prefix[..2].copy_from_slice(&id.bytes(order));
+            prefix[2..6].copy_from_slice(&(time as u32).bytes(order));
             prefix[6..].copy_from_slice(&tid);
             self.out.put(&prefix);
         } else {
-            self.extended(id, time, tid);
+            self.extended(id, time, tid, order);
         }
-        if program.run(record.data, self.order, self.out).is_none() {
+        context.write(
+            common,
+            u32::from_bytes(&tid, order),
+            record.timestamp,
+            self.out,
+        );
+        if program.run(record.data, order, self.out).is_none() {
             self.out.truncate(start);
             summary.malformed += 1;
             return;
@@ -352,10 +400,10 @@ impl Writer<'_> {
     }
 
     #[cold]
-    fn extended(&mut self, id: u16, time: u64, tid: [u8; 4]) {
-        self.out.put(&u16::MAX.bytes(self.order));
-        self.out.put(&u32::from(id).bytes(self.order));
-        self.out.put(&time.bytes(self.order));
+    fn extended(&mut self, id: u16, time: u64, tid: [u8; 4], order: ByteOrder) {
+        self.out.put(&u16::MAX.bytes(order));
+        self.out.put(&u32::from(id).bytes(order));
+        self.out.put(&time.bytes(order));
         self.out.put(&tid);
     }
 }

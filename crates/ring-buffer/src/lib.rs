@@ -11,6 +11,7 @@ mod channel;
 mod flush;
 mod geometry;
 mod ids;
+mod journal;
 mod layout;
 mod lease;
 #[expect(unsafe_code, reason = "owns the mapping that other processes write")]
@@ -40,6 +41,7 @@ mod tests;
 pub use channel::{ChannelLayout, StreamIdentity};
 pub use flush::{FlushMode, Flushed};
 pub use geometry::{BufferMode, Geometry, GeometryError, MAX_STREAM_BYTES, Wakeup};
+pub use journal::{Journal, JournalEntry};
 pub use layout::{PACKET_HEADER_BYTES, PACKET_MAGIC, PacketHeader};
 pub use lease::{PacketLease, Padding};
 pub use page_store::{BegunPacket, PacketState, PagePosition, PageStore};

@@ -3,8 +3,7 @@
 use ctf::metadata::EventClass;
 use ctf::types::{Encoding, Field, FieldType, IntegerType};
 
-/// Length of the name of a thread.
-pub(super) const NAME_LEN: usize = 16;
+use crate::context::name_type;
 
 /// An event; its number is its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +112,7 @@ enum Type {
     X32,
     O32,
     X64,
-    /// Text in [`NAME_LEN`] bytes.
+    /// Of a thread.
     Name,
     /// Text with a zero byte after it.
     Text,
@@ -134,15 +133,7 @@ impl Type {
             Self::X32 => integer(32, false, 16),
             Self::O32 => integer(32, false, 8),
             Self::X64 => integer(64, false, 16),
-            Self::Name => {
-                let mut character = integer(8, false, 10);
-                character.encoding = Encoding::Utf8;
-                return FieldType::Array {
-                    element: Box::new(FieldType::Integer(character)),
-                    length: NAME_LEN as u32,
-                    align_bits: 0,
-                };
-            }
+            Self::Name => return name_type(),
             Self::Text => {
                 return FieldType::String {
                     encoding: Encoding::Utf8,

@@ -3,7 +3,8 @@
 use ctf::types::ByteOrder;
 
 use super::StateDump;
-use super::events::{Kind, NAME_LEN};
+use super::events::Kind;
+use crate::context::NAME_LEN;
 use crate::machine::Number;
 use crate::transcode::StreamIdentity;
 use crate::transcode::header;

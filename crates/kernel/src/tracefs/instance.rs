@@ -79,6 +79,12 @@ impl Instance {
         self.write("buffer_size_kb", &wanted_kib.to_string())
     }
 
+    /// Sets the memory of each CPU's buffer, in sub-buffers as small as they can be: for events that are read a
+    /// few at a time.
+    pub fn set_small_buffer(&self, bytes: u64) -> Result<(), TracefsError> {
+        self.write("buffer_size_kb", &bytes.div_ceil(1024).to_string())
+    }
+
     /// Bytes of a sub-buffer, its header included: what one read can bring.
     pub fn subbuf_size(&self) -> u64 {
         number(&self.file("buffer_subbuf_size_kb"))

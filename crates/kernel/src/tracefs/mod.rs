@@ -17,12 +17,12 @@ pub use owner::Owner;
 pub use probe::{KprobeSite, ProbeArgumentError, ProbePlace, UprobeSite};
 pub use stats::Stats;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statfs};
 use rustix::mount::{MountFlags, mount};
 
+use crate::files::mounts_of;
 use files::{list, read};
 
 /// Where current kernels want it.
@@ -67,7 +67,7 @@ impl Tracefs {
         let places = [USUAL_PLACE, DEBUGFS_PLACE].map(PathBuf::from);
         let found = places
             .into_iter()
-            .chain(mounted())
+            .chain(mounts_of("tracefs"))
             .find(|place| is_tracefs(place));
         let root = match found {
             Some(root) => root,
@@ -131,48 +131,10 @@ fn is_tracefs(place: &Path) -> bool {
     statfs(place).is_ok_and(|found| found.f_type as u64 == TRACEFS_MAGIC)
 }
 
-/// Where else it is mounted.
-fn mounted() -> impl Iterator<Item = PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let places: Vec<_> = table.lines().filter_map(tracefs_mount).collect();
-    places.into_iter()
-}
-
-/// The mount point in a line of `/proc/self/mountinfo`, if the whole of a tracefs is mounted there.
-fn tracefs_mount(line: &str) -> Option<PathBuf> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ').skip(3);
-    let (root, place) = (fields.next()?, fields.next()?);
-    let is_tracefs = file_system.split(' ').next()? == "tracefs";
-    // A mount point with a space in it is written with an escape: not one of those that anybody uses.
-    (is_tracefs && root == "/" && !place.contains('\\')).then(|| place.into())
-}
-
 fn mount_it() -> Result<PathBuf, TracefsError> {
     let place = PathBuf::from(USUAL_PLACE);
     match mount("nodev", USUAL_PLACE, "tracefs", MountFlags::empty(), None) {
         Ok(()) => Ok(place),
         Err(errno) => Err(TracefsError::NotMounted(errno.into())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mount_of_the_whole_file_system_is_found() {
-        let line = "36 24 0:12 / /sys/kernel/tracing rw,relatime shared:9 - tracefs nodev rw";
-        assert_eq!(
-            tracefs_mount(line),
-            Some(PathBuf::from("/sys/kernel/tracing"))
-        );
-        for other in [
-            "36 24 0:12 /instances /mnt rw,relatime - tracefs nodev rw",
-            "36 24 0:12 / /sys/kernel/debug rw,relatime - debugfs nodev rw",
-            "",
-        ] {
-            assert_eq!(tracefs_mount(other), None);
-        }
     }
 }

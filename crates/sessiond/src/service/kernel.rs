@@ -7,6 +7,7 @@ use control::{ErrorCode, v1};
 use ctf::types::{Encoding, Field, FieldType};
 use filter::kernel::KernelFilterError;
 use filter::{Expression, glob};
+use kernel::context::ContextField;
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
@@ -17,14 +18,16 @@ use crate::service::requests::check_kernel_event_name;
 use crate::session::kernel::plan::{
     KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule, ProbeKind,
 };
-use crate::session::kernel::{is_tracepoint, kernel_filter, means, syscall, trace_name};
+use crate::session::kernel::{
+    is_tracepoint, kernel_filter, means, syscall, task_history_can_be_had, trace_name,
+};
 use crate::session::plan::{Attributes, Refusal};
 use crate::session::{Session, SessionCounters, kernel_label};
 
-use super::{answers, probes};
+use super::{answers, kernel_contexts, probes};
 
-/// Context fields that every event of the kernel has.
-const GIVEN: [&str; 1] = ["tid"];
+/// The context field that every event of the kernel has.
+const GIVEN: &str = "tid";
 /// Linux gives no larger process ids.
 const MAX_PROCESS: u32 = 1 << 22;
 
@@ -181,7 +184,7 @@ pub(super) fn kind_filter(kind: v1::EventKind) -> impl Fn(&KernelRuleKind) -> bo
     }
 }
 
-/// Adds a context field to one channel or all; those that every event has need no more than to be noted.
+/// Adds a context field to one channel or all.
 pub(super) fn add_context(
     plan: &KernelPlan,
     started_once: bool,
@@ -189,15 +192,30 @@ pub(super) fn add_context(
     attributes: Attributes,
     context: &str,
 ) -> Result<KernelPlan, Refusal> {
-    if !GIVEN.contains(&context) {
+    if started_once {
+        // The first thing that upstream looks at.
+        return refuse(
+            ErrorCode::ALREADY_STARTED,
+            format!(
+                "the session was started once: the context `{context}` cannot be added any more"
+            ),
+        );
+    }
+    let field = ContextField::parse(context);
+    if context != GIVEN && field.is_none() {
         return refuse(
             ErrorCode::KERNEL_CONTEXT_UNAVAILABLE,
             format!(
-                "the kernel's own ring buffer does not tell `{context}` with every event; the thread \
-                 (`tid`) is always there, and names and processes are in the state dump and the sched_* \
-                 events"
+                "`{context}` cannot be had: {}",
+                kernel_contexts::reason(context)
             ),
         );
+    }
+    if field.is_some_and(ContextField::is_of_a_task)
+        && let Err(reason) = task_history_can_be_had()
+    {
+        let code = ErrorCode::KERNEL_CONTEXT_UNAVAILABLE;
+        return refuse(code, format!("`{context}` cannot be had: {reason}"));
     }
     if !channel.is_empty() {
         return plan.add_context(channel, context);

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod contexts;
 mod kernel;
+mod kernel_contexts;
 mod probes;
 mod requests;
 mod rotations;

@@ -466,6 +466,9 @@ impl Session {
             (Request::OpenChunk(chunk_setup), Vec::new()),
         ] {
             let done = consumer.call(request, fds).await;
+            if let Err(ConsumerError::Gone(_)) = &done {
+                delivery.deaths.push(Instant::now());
+            }
             opened =
                 done.map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
         }

@@ -70,9 +70,7 @@ impl Session {
             delivery.problem = Some(Problem::Reconnecting(reason));
             tokio::spawn(reconnect(Arc::downgrade(self), delivery.generation));
         } else if died {
-            if let Err(refusal) = self.launch(&mut delivery).await {
-                delivery.problem = Some(Problem::Failed(refusal.message));
-            }
+            self.replace(&mut delivery).await;
         } else {
             delivery.problem = Some(Problem::Failed(reason));
         }
@@ -80,6 +78,22 @@ impl Session {
             self.fail_rotation(&mut delivery, &reason);
         }
         self.publish(&delivery);
+    }
+
+    /// Starts another consumer daemon for a local place.
+    async fn replace(self: &Arc<Self>, delivery: &mut Delivery) {
+        loop {
+            let deaths = delivery.deaths.len();
+            match self.launch(delivery).await {
+                Ok(()) => return,
+                // It was killed before it had begun.
+                Err(_) if (deaths + 1..=MAX_DEATHS).contains(&delivery.deaths.len()) => {}
+                Err(refusal) => {
+                    delivery.problem = Some(Problem::Failed(refusal.message));
+                    return;
+                }
+            }
+        }
     }
 
     async fn fall_back(self: &Arc<Self>, delivery: &mut Delivery, reason: String) {

@@ -11,6 +11,7 @@ use consumer_api::{
 };
 use ctf::tsdl;
 use ctf::types::ByteOrder;
+use kernel::context::Contexts;
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::{self, EventSchema};
@@ -29,7 +30,7 @@ use crate::session::live_trace::BufferShape;
 use crate::session::plan::Attributes;
 
 /// The clock of user space traces.
-const CLOCK: &str = "mono";
+pub(super) const CLOCK: &str = "mono";
 
 /// Why a channel could not be made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +126,7 @@ impl KernelChannel {
         formats.write_all(selection::page_entry(&header).as_bytes())?;
         let kernel = KernelStream {
             page_size: instance.subbuf_size(),
+            contexts: planned.contexts.clone(),
         };
         // A snapshot keeps as much as the buffer holds; otherwise no more than a packet is kept.
         let buffer = attributes.subbuf_size * attributes.subbuf_count;
@@ -201,7 +203,7 @@ impl KernelChannel {
                 tracefile_size: attributes.tracefile_size,
                 tracefile_count: attributes.tracefile_count,
                 resume: after(stream.key),
-                kernel: Some(self.kernel),
+                kernel: Some(self.kernel.clone()),
                 written: false,
             };
             let fds = vec![
@@ -343,8 +345,15 @@ impl KernelChannel {
 
     /// The stream class of the channel as metadata text.
     pub(super) fn stream_text(&self) -> String {
-        tsdl::stream(&schema::stream_class(self.id.into()), ByteOrder::NATIVE)
+        let contexts = contexts_of(&self.kernel.contexts);
+        let class = schema::stream_class_with(self.id.into(), &contexts);
+        tsdl::stream(&class, ByteOrder::NATIVE)
     }
+}
+
+/// The context fields of these names.
+pub(super) fn contexts_of(names: &[String]) -> Contexts {
+    Contexts::of(names.iter().map(String::as_str))
 }
 
 fn enable(

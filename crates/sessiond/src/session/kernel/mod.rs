@@ -6,6 +6,7 @@ mod domain;
 mod filters;
 pub(crate) mod plan;
 mod state_dump;
+mod tasks;
 mod threads;
 mod trace;
 mod wanted;
@@ -29,6 +30,7 @@ use crate::session::traces::iso8601_basic;
 pub(crate) use catalog::{is_tracepoint, means, syscall, trace_name};
 pub(crate) use domain::KernelDomain;
 pub(crate) use filters::of as kernel_filter;
+pub(crate) use tasks::can_be_had as task_history_can_be_had;
 
 use channel::KernelError;
 use trace::{KernelIdentity, KernelTrace};

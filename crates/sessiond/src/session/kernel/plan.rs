@@ -210,7 +210,7 @@ impl KernelPlan {
         })
     }
 
-    /// Adds a context field to a channel.
+    /// Adds a context field to a channel, which was not started yet.
     pub(crate) fn add_context(&self, channel: &str, context: &str) -> Change {
         let found = self.require(channel)?;
         if found.contexts.iter().any(|existing| existing == context) {

@@ -10,9 +10,10 @@ use tracing::warn;
 
 use crate::app::SharedFd;
 use crate::lock::lock;
-use crate::session::kernel::channel::{KernelChannel, KernelError};
+use crate::session::kernel::channel::{KernelChannel, KernelError, contexts_of};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
 use crate::session::kernel::state_dump::StateDumpStream;
+use crate::session::kernel::tasks::TaskHistory;
 use crate::session::kernel::threads;
 use crate::session::kernel::wanted::{ProbeEvent, Wanted};
 use crate::session::live_trace::{After, BufferShape, LiveTrace};
@@ -40,6 +41,8 @@ pub(super) struct KernelTrace {
     tracefs: Tracefs,
     owner: Owner,
     channels: Vec<KernelChannel>,
+    /// If a channel has context fields that need it.
+    tasks: Option<TaskHistory>,
     state_dump: StateDumpStream,
     metadata: Mutex<MetadataText>,
     /// Events that were made for the probe rules, by the rule's number.
@@ -64,6 +67,7 @@ impl KernelTrace {
         metadata.append(&state_dump.metadata())?;
         let mut trace = Self {
             channels: Vec::new(),
+            tasks: None,
             state_dump,
             metadata: Mutex::new(metadata),
             probes: Mutex::default(),
@@ -71,6 +75,11 @@ impl KernelTrace {
             owner,
             identity,
         };
+        let mut contexts = plan.channels.iter().map(|channel| &channel.contexts);
+        if contexts.any(|names| contexts_of(names).need_tasks()) {
+            let name = format!("{}tasks", trace.identity.prefix);
+            trace.tasks = Some(TaskHistory::begin(&trace.tracefs, &trace.owner, &name)?);
+        }
         for planned in &plan.channels {
             let first = trace.identity.first_stream + u64::from(planned.id) * u64::from(cpus);
             // What was made so far is removed when the trace is dropped.
@@ -165,6 +174,9 @@ impl KernelTrace {
         for channel in &self.channels {
             channel.remove();
         }
+        if let Some(tasks) = &self.tasks {
+            tasks.remove();
+        }
         for probe in std::mem::take(&mut *lock(&self.probes))
             .into_values()
             .flatten()
@@ -199,6 +211,9 @@ impl LiveTrace for KernelTrace {
             Request::AddTrace(setup),
             vec![lock(&self.metadata).reader()],
         )];
+        if let Some(tasks) = &self.tasks {
+            requests.extend(tasks.handover(trace));
+        }
         for channel in &self.channels {
             let setups = channel.setups(trace, after).into_iter();
             requests.extend(setups.map(|(setup, fds)| (Request::AddStream(setup), fds)));
