@@ -243,9 +243,7 @@ impl KernelSource {
                 let tasks = history.tasks();
                 self.transcoder.add_page_of(&self.page, tasks.table())?
             }
-            None => self
-                .transcoder
-                .add_page_of(&self.page, &Tasks::default())?,
+            None => self.transcoder.add_page_of(&self.page, &Tasks::default())?,
         };
         if summary.unknown + summary.malformed > 0 || summary.damaged {
             tracing::warn!(

@@ -20,7 +20,6 @@ use rustix::fs::{
 
 use crate::memory::Memory;
 use crate::sync::Ordering;
-use crate::transfer;
 
 /// Bytes of one half. Only what is in use takes memory.
 const HALF: u64 = 128 << 20;
@@ -141,11 +140,10 @@ impl Journal {
         self.memory
             .word(place)
             .store(head(kind | GIVEN, len), Ordering::Release);
-        let got = match transfer::read_once(&self.memory, first, len, fd) {
-            Ok(0) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            got => got?,
-        };
+        let got = self.memory.read_from(fd, first, len)?;
+        if got == 0 {
+            return Ok(None);
+        }
         let body = &mut body[..got as usize];
         self.memory.copy_out(first, body);
         let kept = got.min(worth(body) as u64);

@@ -1,5 +1,4 @@
-//! The way of a packet from shared memory into a descriptor: one `writev`, no copy of ours; and from a
-//! descriptor into shared memory.
+//! The way of a packet from shared memory into a descriptor: one `writev`, no copy of ours.
 //!
 //! Not `sendfile` or `splice` from the memfd: a socket would keep references to the pages after the
 //! call, and the writers reuse them as soon as the packet is released.
@@ -73,23 +72,6 @@ impl Parts<'_> {
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
-        }
-    }
-}
-
-/// Reads once from `fd` into `len` bytes of `memory`, and returns how much that was.
-pub(crate) fn read_once(memory: &Memory, at: u64, len: u64, fd: BorrowedFd<'_>) -> io::Result<u64> {
-    let to = memory.address(at, len).cast_mut();
-    loop {
-        // SAFETY: `Memory::address` checked the range, which is writable and mapped while `memory` lives; no
-        // reference to it exists. The kernel only writes there, and any byte is valid.
-        let got = unsafe { libc::read(fd.as_raw_fd(), to.cast(), len as libc::size_t) };
-        if got >= 0 {
-            return Ok(got as u64);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
         }
     }
 }
