@@ -2,7 +2,9 @@
 //!
 //! Enumerations are plain integers here: a C program may put any number there.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
+
+use crate::userspace_probe::UserspaceLocation;
 
 /// `LTTNG_NAME_MAX`.
 pub const NAME_MAX: usize = 255;
@@ -45,6 +47,8 @@ pub mod event_type {
     pub const PROBE: c_int = 1;
     /// Entry and return of a function of the kernel.
     pub const FUNCTION: c_int = 2;
+    /// The entry alone.
+    pub const FUNCTION_ENTRY: c_int = 3;
     /// Entry and exit of a system call.
     pub const SYSCALL: c_int = 5;
     /// A place in a program.
@@ -162,7 +166,7 @@ pub struct Event {
     pub flags: c_int,
     pub padding: [c_char; 4],
     pub extended: *mut EventExtension,
-    /// A union for the kernel's probes; not used.
+    /// A union for the places of the kernel's probes.
     pub attr: [u64; 36],
 }
 
@@ -176,7 +180,8 @@ pub struct EventExtension {
     pub exclusion_count: u32,
     /// Names of [`SYMBOL_NAME_LEN`] bytes each.
     pub exclusions: *mut c_char,
-    pub probe_location: *mut c_void,
+    /// NULL if it is no place in a program.
+    pub probe_location: *mut UserspaceLocation,
 }
 
 /// `struct lttng_event_field`.

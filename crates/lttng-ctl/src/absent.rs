@@ -26,7 +26,6 @@ absent! {
     c_int, Failure::NOT_SUPPORTED.negative();
     lttng_elf_get_sdt_probe_offsets
     lttng_elf_get_symbol_offset
-    lttng_event_set_userspace_probe_location
     lttng_health_get_nr_threads
     lttng_health_query
     lttng_health_state
@@ -34,8 +33,6 @@ absent! {
     lttng_register_consumer
     lttng_register_trigger
     lttng_unregister_trigger
-    lttng_userspace_probe_location_function_get_binary_fd
-    lttng_userspace_probe_location_tracepoint_get_binary_fd
     spawn_viewer
 }
 
@@ -98,9 +95,6 @@ absent! {
     lttng_health_create_sessiond
     lttng_health_get_thread
     lttng_health_thread_name
-    lttng_kernel_probe_location_address_create
-    lttng_kernel_probe_location_symbol_create
-    lttng_kernel_probe_location_symbol_get_name
     lttng_log_level_rule_at_least_as_severe_as_create
     lttng_log_level_rule_exactly_create
     lttng_notification_channel_create
@@ -118,16 +112,6 @@ absent! {
     lttng_trigger_get_const_action
     lttng_trigger_get_const_condition
     lttng_triggers_get_at_index
-    lttng_userspace_probe_location_function_create
-    lttng_userspace_probe_location_function_get_binary_path
-    lttng_userspace_probe_location_function_get_function_name
-    lttng_userspace_probe_location_get_lookup_method
-    lttng_userspace_probe_location_lookup_method_function_elf_create
-    lttng_userspace_probe_location_lookup_method_tracepoint_sdt_create
-    lttng_userspace_probe_location_tracepoint_create
-    lttng_userspace_probe_location_tracepoint_get_binary_path
-    lttng_userspace_probe_location_tracepoint_get_probe_name
-    lttng_userspace_probe_location_tracepoint_get_provider_name
 }
 
 // Functions that return a status or a type of their own: -1 is "error", "invalid" or "unknown" in all of
@@ -244,9 +228,6 @@ absent! {
     lttng_event_rule_user_tracepoint_set_filter
     lttng_event_rule_user_tracepoint_set_log_level_rule
     lttng_event_rule_user_tracepoint_set_name_pattern
-    lttng_kernel_probe_location_address_get_address
-    lttng_kernel_probe_location_get_type
-    lttng_kernel_probe_location_symbol_get_offset
     lttng_log_level_rule_at_least_as_severe_as_get_level
     lttng_log_level_rule_exactly_get_level
     lttng_log_level_rule_get_type
@@ -261,10 +242,6 @@ absent! {
     lttng_trigger_get_owner_uid
     lttng_trigger_set_owner_uid
     lttng_triggers_get_count
-    lttng_userspace_probe_location_function_get_instrumentation_type
-    lttng_userspace_probe_location_function_set_instrumentation_type
-    lttng_userspace_probe_location_get_type
-    lttng_userspace_probe_location_lookup_method_get_type
 }
 
 // Functions that return a number, a truth value, or a type whose "unknown" is 0.
@@ -285,13 +262,10 @@ absent! {
     lttng_event_expr_destroy
     lttng_event_rule_destroy
     lttng_health_destroy
-    lttng_kernel_probe_location_destroy
     lttng_log_level_rule_destroy
     lttng_notification_channel_destroy
     lttng_notification_destroy
     lttng_rate_policy_destroy
     lttng_trigger_destroy
     lttng_triggers_destroy
-    lttng_userspace_probe_location_destroy
-    lttng_userspace_probe_location_lookup_method_destroy
 }

@@ -14,6 +14,7 @@ use crate::abi::{Event, Handle, SYMBOL_NAME_LEN, event_type};
 use crate::boundary::{fixed, negative, optional_text, reference, reference_mut, text_of};
 use crate::daemon::connect;
 use crate::data;
+use crate::event_place;
 use crate::failure::Failure;
 use crate::handle::Target;
 
@@ -135,7 +136,7 @@ fn rule(
     exclusions: Vec<String>,
 ) -> Result<EventRule, Failure> {
     let kind = match (target.domain, event.kind) {
-        (v1::Domain::Kernel, kind) => kernel_kind(kind).ok_or(Failure::INVALID)?,
+        (v1::Domain::Kernel, kind) => event_place::kind(kind).ok_or(Failure::INVALID)?,
         (_, event_type::TRACEPOINT) => EventKind::Unspecified,
         _ => return Err(Failure::INVALID),
     };
@@ -152,21 +153,10 @@ fn rule(
         exclusions,
         enabled: true,
         kind: kind.into(),
-        ..EventRule::default()
-    })
-}
-
-/// A type of events in the kernel domain. Places of probes cannot be told through this function: the daemon
-/// says so.
-fn kernel_kind(kind: c_int) -> Option<EventKind> {
-    Some(match kind {
-        event_type::ALL => EventKind::Unspecified,
-        event_type::TRACEPOINT => EventKind::Tracepoint,
-        event_type::SYSCALL => EventKind::Syscall,
-        event_type::PROBE => EventKind::Probe,
-        event_type::FUNCTION => EventKind::Function,
-        event_type::USERSPACE_PROBE => EventKind::UserspaceProbe,
-        _ => return None,
+        location: match target.domain {
+            v1::Domain::Kernel => event_place::read(event)?,
+            _ => String::new(),
+        },
     })
 }
 
@@ -252,7 +242,7 @@ pub unsafe extern "C" fn lttng_disable_event_ext(
             return Err(Failure::NOT_SUPPORTED);
         }
         let kind = match target.domain {
-            v1::Domain::Kernel => kernel_kind(event.kind).ok_or(Failure::INVALID)?,
+            v1::Domain::Kernel => event_place::kind(event.kind).ok_or(Failure::INVALID)?,
             _ if [event_type::TRACEPOINT, event_type::ALL].contains(&event.kind) => {
                 EventKind::Unspecified
             }

@@ -1,16 +1,20 @@
 //! Event objects: making, listing and reading them.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::ptr;
 
 use control::ErrorCode;
-use control::v1::{EventKind, EventRule, GetSessionRequest};
+use control::v1::{Domain, EventKind, EventRule, GetSessionRequest};
 
 use crate::abi::{Event, EventExtension, Handle, SYMBOL_NAME_LEN, event_type};
-use crate::boundary::{Tail, array, count, fixed, guard, negative, out, reference, text, zeroed};
+use crate::boundary::{
+    Tail, array, count, fixed, guard, negative, out, reference, reference_mut, text, zeroed,
+};
 use crate::daemon::connect;
+use crate::event_place;
 use crate::failure::Failure;
 use crate::handle::Target;
+use crate::userspace_probe::{UserspaceLocation, lttng_userspace_probe_location_destroy};
 
 /// An event with nothing set, for callers to fill in.
 #[unsafe(no_mangle)]
@@ -33,9 +37,12 @@ pub extern "C" fn lttng_event_create() -> *mut Event {
 /// Frees an event made by [`lttng_event_create`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_event_destroy(event: *mut Event) {
-    // SAFETY: NULL, or made by `lttng_event_create` and given back once; nothing was put into the extension.
+    // SAFETY: NULL, or made by `lttng_event_create` and given back once; the place in the extension is its own.
     unsafe {
         if let Some(inside) = event.as_ref() {
+            if let Some(extended) = inside.extended.as_ref() {
+                lttng_userspace_probe_location_destroy(extended.probe_location);
+            }
             libc::free(inside.extended.cast());
             libc::free(event.cast());
         }
@@ -58,7 +65,10 @@ pub unsafe extern "C" fn lttng_list_events(
             .channels
             .iter()
             .find(|there| there.name == channel && there.domain == i32::from(target.domain))
-            .ok_or(Failure(ErrorCode::UST_CHANNEL_NOT_FOUND))?;
+            .ok_or(Failure(match target.domain {
+                Domain::Kernel => ErrorCode::KERNEL_CHANNEL_NOT_FOUND,
+                _ => ErrorCode::UST_CHANNEL_NOT_FOUND,
+            }))?;
         place.set(array(&channel.events, room, listed)?);
         count(channel.events.len())
     })
@@ -68,6 +78,7 @@ fn room(rule: &EventRule) -> usize {
     Tail::room::<EventExtension>()
         + Tail::room_for(rule.filter.len() + 1)
         + Tail::room_for(rule.exclusions.len() * SYMBOL_NAME_LEN)
+        + event_place::in_program(rule).map_or(0, |place| UserspaceLocation::room(&place))
 }
 
 fn listed(rule: &EventRule, tail: &mut Tail) -> Event {
@@ -82,11 +93,14 @@ fn listed(rule: &EventRule, tail: &mut Tail) -> Event {
         .flat_map(|name| fixed::<SYMBOL_NAME_LEN>(name).map(|byte| byte as u8))
         .collect();
     let exclusions = tail_names(&names, tail);
+    let probe_location = event_place::in_program(rule).map_or(ptr::null_mut(), |place| {
+        UserspaceLocation::listed(&place, tail)
+    });
     let extended = tail.put(EventExtension {
         filter,
         exclusion_count: u32::try_from(rule.exclusions.len()).unwrap_or(0),
         exclusions,
-        probe_location: ptr::null_mut(),
+        probe_location,
     });
     Event {
         kind: match rule.kind() {
@@ -102,6 +116,7 @@ fn listed(rule: &EventRule, tail: &mut Tail) -> Event {
         filter: (!rule.filter.is_empty()).into(),
         exclusion: (!rule.exclusions.is_empty()).into(),
         extended,
+        attr: event_place::written(rule),
         ..plain(&rule.name)
     }
 }
@@ -182,8 +197,37 @@ pub unsafe extern "C" fn lttng_event_get_exclusion_name(
     })
 }
 
-/// Always NULL: user space has no probes.
+/// Where the program's probe is, NULL if it is none; it belongs to the event.
 #[unsafe(no_mangle)]
-pub extern "C" fn lttng_event_get_userspace_probe_location(_event: *const Event) -> *const c_void {
-    ptr::null()
+pub unsafe extern "C" fn lttng_event_get_userspace_probe_location(
+    event: *const Event,
+) -> *const UserspaceLocation {
+    guard(ptr::null(), || {
+        // SAFETY: the crate's rule.
+        match unsafe { extension(event) } {
+            Ok(Some(extended)) => extended.probe_location.cast_const(),
+            _ => ptr::null(),
+        }
+    })
+}
+
+/// Says where the program's probe is. The place belongs to the event from now on, which must come from
+/// [`lttng_event_create`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lttng_event_set_userspace_probe_location(
+    event: *mut Event,
+    probe_location: *mut UserspaceLocation,
+) -> c_int {
+    negative(|| {
+        // SAFETY: the crate's rule; the extension is NULL or made by this library.
+        let extended = unsafe { reference_mut(event)?.extended.as_mut() };
+        let extended = extended.ok_or(Failure::INVALID)?;
+        if probe_location.is_null() {
+            return Err(Failure::INVALID);
+        }
+        // SAFETY: NULL, or a place that was given to this event before.
+        unsafe { lttng_userspace_probe_location_destroy(extended.probe_location) };
+        extended.probe_location = probe_location;
+        Ok(0)
+    })
 }

@@ -30,7 +30,15 @@ fn sizes_offsets_and_values_are_upstreams() -> Result<()> {
 #[test]
 fn programs_for_upstreams_headers_compile_with_ours() -> Result<()> {
     let installed = installed("compile")?;
-    for program in ["behaviour", "modes", "regenerating", "saving", "trackers"] {
+    for program in [
+        "behaviour",
+        "kernel",
+        "modes",
+        "probes",
+        "regenerating",
+        "saving",
+        "trackers",
+    ] {
         installed.compile(program, Kit::Ours)?;
     }
     Ok(())

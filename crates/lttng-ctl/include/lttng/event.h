@@ -5,14 +5,17 @@
 
 #include <lttng/constant.h>
 #include <lttng/handle.h>
+#include <lttng/userspace-probe.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-struct lttng_userspace_probe_location;
-
-/* In user space there are only tracepoints. */
+/*
+ * In user space there are only tracepoints. In the kernel domain PROBE and FUNCTION are where attr.probe says (the
+ * address counts without symbol), FUNCTION_ENTRY at the symbol in attr.ftrace, USERSPACE_PROBE where
+ * lttng_event_set_userspace_probe_location() said.
+ */
 enum lttng_event_type {
 	LTTNG_EVENT_ALL = -1,
 	LTTNG_EVENT_TRACEPOINT = 0,
@@ -275,14 +278,21 @@ int lttng_event_get_exclusion_name_count(struct lttng_event *event);
 int lttng_event_get_exclusion_name(struct lttng_event *event, size_t index,
 		const char **exclusion_name);
 
-/* Always NULL in user space. */
+/* Where a program's probe is; belongs to the event. NULL if it is none. */
 const struct lttng_userspace_probe_location *lttng_event_get_userspace_probe_location(
 		const struct lttng_event *event);
 
-/* Puts an array of what the registered applications can record into *events; free() it. Returns their number. */
+/* Gives the place to the event, which must come from lttng_event_create(). */
+int lttng_event_set_userspace_probe_location(struct lttng_event *event,
+		struct lttng_userspace_probe_location *probe_location);
+
+/* Puts an array of what the registered applications, or the kernel, can record into *events; free() it. Returns their number. */
 int lttng_list_tracepoints(struct lttng_handle *handle, struct lttng_event **events);
 
-/* The same, field by field. */
+/* The kernel's system calls, as an array like that of lttng_list_tracepoints(). */
+int lttng_list_syscalls(struct lttng_event **events);
+
+/* What lttng_list_tracepoints() lists, field by field. */
 int lttng_list_tracepoint_fields(struct lttng_handle *handle, struct lttng_event_field **fields);
 
 #ifdef __cplusplus

@@ -12,6 +12,7 @@
 #include <lttng/endpoint.h>
 #include <lttng/event.h>
 #include <lttng/handle.h>
+#include <lttng/kernel-probe.h>
 #include <lttng/load.h>
 #include <lttng/location.h>
 #include <lttng/lttng-error.h>
@@ -22,6 +23,7 @@
 #include <lttng/session.h>
 #include <lttng/snapshot.h>
 #include <lttng/tracker.h>
+#include <lttng/userspace-probe.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -108,6 +108,18 @@ pub fn zeroed<T>() -> *mut T {
     unsafe { libc::calloc(1, size_of::<T>()) }.cast()
 }
 
+/// A copy of a text that `free()` takes, NULL without memory. Ends at a NUL in it.
+pub fn own_text(text: &str) -> *mut c_char {
+    let text = text.split('\0').next().unwrap_or_default();
+    // SAFETY: any size may be asked for.
+    let copy = unsafe { libc::calloc(1, text.len() + 1) }.cast::<u8>();
+    if !copy.is_null() {
+        // SAFETY: the new block has that many bytes, and one more that stays zero.
+        unsafe { ptr::copy_nonoverlapping(text.as_ptr(), copy, text.len()) };
+    }
+    copy.cast()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

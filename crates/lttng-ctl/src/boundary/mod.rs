@@ -7,7 +7,7 @@ mod sigpipe;
 use std::ffi::{c_int, c_uint};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use array::{Tail, array, zeroed};
+pub use array::{Tail, array, own_text, zeroed};
 pub use input::{Out, fixed, optional_text, out, reference, reference_mut, text, text_of};
 
 use crate::failure::{Failure, OK};
