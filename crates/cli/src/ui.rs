@@ -13,6 +13,9 @@ pub(crate) mod status {
     pub(crate) const FATAL: u8 = 3;
     pub(crate) const WARNING: u8 = 4;
     pub(crate) const UNSUPPORTED: u8 = 5;
+    /// Ours: the session is destroyed, and its trace is not complete. Upstream's statuses end at 5, and the codes
+    /// of errors that some of its commands let out begin at 10.
+    pub(crate) const INCOMPLETE: u8 = 6;
 }
 
 /// The end of a command that went no further; what there was to say has been said. No XML is printed.

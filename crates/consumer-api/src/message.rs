@@ -99,8 +99,7 @@ pub enum Request {
     },
     /// Closes the current packet of every stream (a full flush, an empty packet when nothing was
     /// written), then delivers all packets and all metadata that there are. Answered when they are
-    /// where they belong: written to the files, or acknowledged by the relay (no data pending there), with
-    /// [`Answer::Counters`].
+    /// where they belong: written to the files, or acknowledged by the relay (no data pending there).
     Drain,
     /// The writers of this trace are gone (an application with buffers of its own has exited): flush,
     /// deliver, salvage what an unfinished writer left, close the files or relay streams of the trace
@@ -112,11 +111,8 @@ pub enum Request {
     },
     /// Ends the current chunk: flushes nothing; delivers the packets that are complete, closes
     /// the files, on a relay `ROTATE_STREAMS` to nothing, `CLOSE_TRACE_CHUNK`, `CLOSE_STREAM` of
-    /// every stream. Answered when the relay has let go of the chunk. All traces and streams are
-    /// forgotten.
-    ///
-    /// Each stream's last packet is told in a [`Notice::StreamClosed`] before the answer, which is
-    /// [`Answer::Counters`].
+    /// every stream. Answered with [`Answer::Closed`] when the relay has let go of the chunk. All traces and
+    /// streams are forgotten; the tallies tell where each stopped.
     CloseChunk {
         /// Seconds since the Unix epoch.
         closed_unix_s: u64,
@@ -128,8 +124,8 @@ pub enum Request {
         #[serde(default)]
         ending: ChunkEnding,
     },
-    /// Asks for [`Answer::Counters`].
-    QueryCounters,
+    /// Asks for [`Answer::Progress`]. Answered at once, also while another request waits for the output.
+    QueryProgress,
 }
 
 /// The session and its output.
@@ -279,7 +275,7 @@ pub struct StreamSetup {
     pub written: bool,
 }
 
-/// The name under which a channel is counted in [`Answer::Counters`]: both domains may have a channel of the
+/// The name under which a channel is counted: both domains may have a channel of the
 /// same name, which has no `/`.
 pub fn channel_label(channel_name: &str, kernel: bool) -> String {
     if kernel {
@@ -361,8 +357,6 @@ pub enum Notice {
     TraceEnded {
         /// The trace.
         trace: TraceKey,
-        /// Totals of the trace.
-        counters: Counters,
     },
     /// The relay daemon knows a stream by this number. With it the session daemon can ask, after this
     /// consumer daemon was killed, which packets have arrived.
@@ -371,13 +365,6 @@ pub enum Notice {
         stream: StreamKey,
         /// Handle from the reply to `ADD_STREAM`.
         handle: u64,
-    },
-    /// A stream was closed with its chunk; another consumer daemon may go on after this.
-    StreamClosed {
-        /// The stream.
-        stream: StreamKey,
-        /// Where this consumer daemon stopped.
-        last: Predecessor,
     },
     /// So much was delivered into the current chunk as [`Request::WatchSize`] says.
     SizeReached {
@@ -406,20 +393,22 @@ pub enum Answer {
         /// Where that is, if a relay daemon decides it.
         path: Option<String>,
     },
-    /// Totals of the session so far, with those of traces that have ended.
-    Counters {
-        /// Over all channels.
-        total: Counters,
-        /// By channel name, in the order of their first stream.
-        channels: Vec<(String, Counters)>,
-        /// Of [`Request::CloseChunk`]: where the chunk is, if a relay daemon decides it.
-        #[serde(default)]
+    /// How far the output is. Numbers that stay the same tell that it takes nothing now.
+    Progress {
+        /// Grows whenever it takes something.
+        taken: u64,
+        /// Grows whenever a relay daemon says something.
+        answered: u64,
+    },
+    /// The chunk is closed.
+    Closed {
+        /// Where it is, if a relay daemon decides it.
         path: Option<String>,
     },
 }
 
-/// Totals of what went through the consumer daemon.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Totals of what went through consumer daemons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Events, only counted when [`SessionSetup::count_events`] is set.
     pub events: u64,

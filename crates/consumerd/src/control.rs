@@ -10,7 +10,7 @@ use anyhow::Context;
 use consumer_api::{Answer, Envelope, Notice, Received, Request, RequestId};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::counters::Totals;
+use crate::activity::Activity;
 
 /// How long the output may take nothing at all after the session daemon has gone, before we give up.
 const PATIENCE_WITHOUT_SESSIOND: Duration = Duration::from_secs(30);
@@ -74,14 +74,14 @@ impl Inbox {
 }
 
 /// Starts the control thread.
-pub(crate) fn start(link: Link, totals: Arc<Totals>) -> anyhow::Result<Inbox> {
+pub(crate) fn start(link: Link, activity: Arc<Activity>) -> anyhow::Result<Inbox> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     let bell = Arc::new(eventfd(0, flags).context("cannot create an eventfd")?);
     // Not bounded: the session daemon waits for answers before it sends more.
     let (sender, queue) = mpsc::channel();
     let thread = ControlThread {
         link,
-        totals,
+        activity,
         queue: sender,
         bell: bell.clone(),
     };
@@ -94,7 +94,7 @@ pub(crate) fn start(link: Link, totals: Arc<Totals>) -> anyhow::Result<Inbox> {
 
 struct ControlThread {
     link: Link,
-    totals: Arc<Totals>,
+    activity: Arc<Activity>,
     queue: Sender<Incoming>,
     bell: Arc<OwnedFd>,
 }
@@ -106,8 +106,8 @@ impl ControlThread {
                 // Answered here, so that it works while the engine waits for a slow output.
                 Envelope {
                     id,
-                    request: Request::QueryCounters,
-                } => self.link.answer(id, Ok(self.totals.answer())),
+                    request: Request::QueryProgress,
+                } => self.link.answer(id, Ok(self.activity.answer())),
                 request => self.pass(Incoming::Request(request, fds)),
             }
         }
@@ -135,9 +135,9 @@ impl ControlThread {
     /// who could decide: give up then.
     fn watch_the_end(&self) {
         loop {
-            let before = self.totals.total();
+            let before = self.activity.taken();
             thread::sleep(PATIENCE_WITHOUT_SESSIOND);
-            if self.totals.total() == before {
+            if self.activity.taken() == before {
                 tracing::error!("the session daemon has gone, and the output takes nothing");
                 std::process::exit(1);
             }

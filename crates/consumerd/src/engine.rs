@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use consumer_api::{Answer, Envelope, Notice, OutputFailure, Request, SessionSetup, TraceKey};
 
+use crate::activity::Activity;
 use crate::control::{Inbox, Incoming, Link};
-use crate::counters::Totals;
 use crate::output::{self, OutputError};
 use crate::poller::{Poller, Ready, Source};
 use crate::session::{Options, Session};
@@ -17,7 +17,7 @@ pub(crate) struct Engine {
     poller: Poller,
     inbox: Inbox,
     link: Link,
-    totals: Arc<Totals>,
+    activity: Arc<Activity>,
     state: State,
     closing: bool,
 }
@@ -31,7 +31,7 @@ enum State {
 }
 
 impl Engine {
-    pub(crate) fn new(inbox: Inbox, link: Link, totals: Arc<Totals>) -> anyhow::Result<Self> {
+    pub(crate) fn new(inbox: Inbox, link: Link, activity: Arc<Activity>) -> anyhow::Result<Self> {
         let mut poller = Poller::new().context("cannot create an epoll instance")?;
         poller
             .add(inbox.bell(), Source::Inbox)
@@ -40,7 +40,7 @@ impl Engine {
             poller,
             inbox,
             link,
-            totals,
+            activity,
             state: State::Fresh,
             closing: false,
         })
@@ -133,13 +133,13 @@ impl Engine {
         if !matches!(self.state, State::Fresh) {
             return Err(refused("the output is set up already"));
         }
-        let output = output::open(setup, fds).map_err(OutputError::Refused)?;
-        let totals = self.totals.clone();
+        let activity = self.activity.clone();
+        let output = output::open(setup, fds, &activity).map_err(OutputError::Refused)?;
         let options = Options {
             count_events: setup.count_events,
             snapshot: setup.snapshot,
         };
-        let session = Session::new(output, options, totals, &mut self.poller)
+        let session = Session::new(output, options, activity, &mut self.poller)
             .context("cannot wait for the output")
             .map_err(OutputError::Refused)?;
         tracing::info!("consumer of session {}", setup.session_name);
@@ -209,13 +209,10 @@ impl Engine {
                 (Some(text), None) => session.replace_metadata(trace, version, text)?,
                 _ => return Err(refused("metadata come with 1 descriptor")),
             },
-            Request::Drain => {
-                session.drain()?;
-                return Ok(self.totals.answer());
-            }
+            Request::Drain => session.drain()?,
             Request::EndTrace { trace } => {
-                if let Some(counters) = session.end_trace(poller, trace)? {
-                    self.link.say(&Notice::TraceEnded { trace, counters });
+                if session.end_trace(poller, trace)? {
+                    self.link.say(&Notice::TraceEnded { trace });
                 }
             }
             Request::CloseChunk {
@@ -223,18 +220,11 @@ impl Engine {
                 writers_alive,
                 ending,
             } => {
-                let closed = session.close_chunk(poller, closed_unix_s, writers_alive, &ending)?;
-                for (stream, last) in closed.stops {
-                    self.link.say(&Notice::StreamClosed { stream, last });
-                }
-                let mut answer = self.totals.answer();
-                if let Answer::Counters { path, .. } = &mut answer {
-                    *path = closed.path;
-                }
-                return Ok(answer);
+                let path = session.close_chunk(poller, closed_unix_s, writers_alive, &ending)?;
+                return Ok(Answer::Closed { path });
             }
             // The control thread answers it; and the set-up was taken before.
-            Request::QueryCounters | Request::Setup(_) => return Err(refused("nothing to do")),
+            Request::QueryProgress | Request::Setup(_) => return Err(refused("nothing to do")),
         }
         Ok(Answer::Nothing)
     }
@@ -245,8 +235,8 @@ impl Engine {
             return;
         };
         match session.end_trace(&mut self.poller, trace) {
-            Ok(Some(counters)) => self.link.say(&Notice::TraceEnded { trace, counters }),
-            Ok(None) => {}
+            Ok(true) => self.link.say(&Notice::TraceEnded { trace }),
+            Ok(false) => {}
             Err(error) => self.fail(error.to_string()),
         }
     }

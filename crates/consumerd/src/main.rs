@@ -8,8 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+mod activity;
 mod control;
-mod counters;
 mod engine;
 mod event_count;
 mod kernel_formats;
@@ -36,8 +36,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
+use crate::activity::Activity;
 use crate::control::Link;
-use crate::counters::Totals;
 use crate::engine::Engine;
 
 fn main() -> ExitCode {
@@ -64,7 +64,7 @@ fn run() -> anyhow::Result<()> {
         .try_clone_to_owned()
         .context("no socket on standard input; only the session daemon starts this program")?;
     let link = Link::new(socket);
-    let totals = Arc::new(Totals::default());
-    let inbox = control::start(link.clone(), totals.clone())?;
-    Engine::new(inbox, link, totals)?.run()
+    let activity = Arc::new(Activity::default());
+    let inbox = control::start(link.clone(), activity.clone())?;
+    Engine::new(inbox, link, activity)?.run()
 }

@@ -24,8 +24,44 @@ pub(crate) trait Packet: Debug {
     /// Appends the content to `to`.
     fn copy_to(&self, to: &mut Vec<u8>);
 
-    /// Writes `prefix` and the packet to a blocking descriptor, all of it.
-    fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], padding: Padding) -> io::Result<()>;
+    /// Writes `prefix` and the packet with one system call, leaving out the first `done` bytes, and returns how
+    /// many bytes the descriptor took.
+    fn write_once(
+        &self,
+        fd: BorrowedFd<'_>,
+        prefix: &[u8],
+        padding: Padding,
+        done: u64,
+    ) -> io::Result<u64>;
+
+    /// Writes `prefix` and the packet, all of it, and tells how much is taken each time. A descriptor with a time
+    /// limit for sending is tried again and again.
+    fn write_all(
+        &self,
+        fd: BorrowedFd<'_>,
+        prefix: &[u8],
+        padding: Padding,
+        taken: &dyn Fn(u64),
+    ) -> io::Result<()> {
+        let len = prefix.len() as u64
+            + match padding {
+                Padding::Write => self.padded_len(),
+                Padding::Omit => self.content_len(),
+            };
+        let mut done = 0;
+        while done < len {
+            match self.write_once(fd, prefix, padding, done) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(wrote) => {
+                    done += wrote;
+                    taken(wrote);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 
     /// Bytes between the content and the next packet in a trace file.
     fn padding(&self) -> u64 {
@@ -54,8 +90,14 @@ impl Packet for PacketLease<'_> {
         PacketLease::copy_to(self, to);
     }
 
-    fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], padding: Padding) -> io::Result<()> {
-        PacketLease::write_all(self, fd, prefix, padding)
+    fn write_once(
+        &self,
+        fd: BorrowedFd<'_>,
+        prefix: &[u8],
+        padding: Padding,
+        done: u64,
+    ) -> io::Result<u64> {
+        PacketLease::write_once(self, fd, prefix, padding, done)
     }
 }
 
@@ -101,18 +143,22 @@ impl Packet for MemoryPacket<'_> {
         to.extend_from_slice(self.bytes);
     }
 
-    fn write_all(&self, fd: BorrowedFd<'_>, prefix: &[u8], _: Padding) -> io::Result<()> {
+    fn write_once(
+        &self,
+        fd: BorrowedFd<'_>,
+        prefix: &[u8],
+        _: Padding,
+        done: u64,
+    ) -> io::Result<u64> {
         let mut parts = [io::IoSlice::new(prefix), io::IoSlice::new(self.bytes)];
         let mut left = &mut parts[..];
-        io::IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
+        io::IoSlice::advance_slices(&mut left, done as usize);
+        loop {
             match rustix::io::writev(fd, left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(wrote) => io::IoSlice::advance_slices(&mut left, wrote),
+                Ok(wrote) => return Ok(wrote as u64),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(())
     }
 }

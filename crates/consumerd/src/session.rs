@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup, channel_label};
+use consumer_api::{StreamKey, StreamSetup, TraceKey, TraceSetup, Wakeup};
 use ring_buffer::{FlushMode, Tally};
 
-use crate::counters::Totals;
+use crate::activity::Activity;
 use crate::metadata::MetadataSource;
 use crate::output::{Output, OutputError};
 use crate::poller::{Poller, Source, Token};
@@ -55,7 +55,7 @@ pub(crate) struct Session {
     /// Streams that may have packets, in the order of their turns.
     ready: VecDeque<StreamKey>,
     timers: Timers,
-    totals: Arc<Totals>,
+    activity: Arc<Activity>,
     chunk: Chunk,
     options: Options,
 }
@@ -77,7 +77,7 @@ impl Session {
     pub(crate) fn new(
         output: Box<dyn Output>,
         options: Options,
-        totals: Arc<Totals>,
+        activity: Arc<Activity>,
         poller: &mut Poller,
     ) -> std::io::Result<Self> {
         let output_tokens = output
@@ -92,7 +92,7 @@ impl Session {
             streams: HashMap::new(),
             ready: VecDeque::new(),
             timers: Timers::default(),
-            totals,
+            activity,
             chunk: Chunk::default(),
             options,
         })
@@ -144,8 +144,6 @@ impl Session {
             .traces
             .get_mut(&setup.trace)
             .ok_or_else(|| refused(anyhow!("there is no trace {}", setup.trace.0)))?;
-        let label = channel_label(&setup.channel_name, setup.kernel.is_some());
-        let totals = self.totals.channel(&label);
         let record = trace.next_record().map_err(refused)?;
         let source = source::open(
             setup,
@@ -154,7 +152,7 @@ impl Session {
             &mut trace.formats,
             trace.tasks.as_ref(),
         );
-        let mut stream = Stream::new(setup, source.map_err(refused)?, totals, record);
+        let mut stream = Stream::new(setup, source.map_err(refused)?, record);
         stream.go_on(self.output.add_stream(setup)?);
         if self.options.snapshot {
             trace.streams.push(setup.stream);
@@ -196,7 +194,7 @@ impl Session {
         self.output.publish(key)?;
         trace.published = true;
         // Not only with the first packet: whoever is killed before that leaves a trace that can be read.
-        trace.deliver_metadata(&mut *self.output, &self.totals)?;
+        trace.deliver_metadata(&mut *self.output, &self.activity)?;
         for stream in trace.streams.clone() {
             self.is_ready(stream);
         }
@@ -216,7 +214,7 @@ impl Session {
         self.output.reset_metadata(key, version)?;
         trace.replace_metadata(text);
         if trace.published {
-            trace.deliver_metadata(&mut *self.output, &self.totals)?;
+            trace.deliver_metadata(&mut *self.output, &self.activity)?;
         }
         Ok(())
     }
@@ -338,7 +336,7 @@ impl Session {
         let Some(trace) = trace.filter(|trace| trace.published) else {
             return Ok(Progress::Nothing);
         };
-        stream.deliver(writers, trace, &mut *self.output, &self.totals)
+        stream.deliver(writers, trace, &mut *self.output, &self.activity)
     }
 
     /// Delivers what a stream has now, and not what writers add meanwhile.
@@ -366,7 +364,12 @@ impl Session {
         };
         let trace = self.traces.get(&stream.trace);
         let described = trace.is_some_and(|trace| trace.describes(stream.channel_id));
-        stream.flush(if described { mode } else { FlushMode::Active });
+        let may_be_empty = described && self.output.keeps_empty_packets();
+        stream.flush(if may_be_empty {
+            mode
+        } else {
+            FlushMode::Active
+        });
     }
 
     /// Delivers all packets that are complete, and all metadata.
@@ -382,7 +385,7 @@ impl Session {
             return Ok(());
         }
         for trace in self.traces.values_mut().filter(|trace| trace.published) {
-            trace.deliver_metadata(&mut *self.output, &self.totals)?;
+            trace.deliver_metadata(&mut *self.output, &self.activity)?;
         }
         Ok(())
     }
@@ -431,14 +434,14 @@ impl Session {
         Ok(waiting)
     }
 
-    /// Delivers all that a trace without writers has, and closes it. `None` if there is no such trace.
+    /// Delivers all that a trace without writers has, and closes it. `false` if there is no such trace.
     pub(crate) fn end_trace(
         &mut self,
         poller: &mut Poller,
         key: TraceKey,
-    ) -> Result<Option<Counters>, OutputError> {
+    ) -> Result<bool, OutputError> {
         let Some(trace) = self.traces.get(&key) else {
-            return Ok(None);
+            return Ok(false);
         };
         let streams = trace.streams.clone();
         for &stream in &streams {
@@ -459,7 +462,7 @@ impl Session {
             self.forget_stream(poller, key);
         }
         self.forget_tasks(poller, key);
-        Ok(self.traces.remove(&key).map(|trace| trace.counters()))
+        Ok(self.traces.remove(&key).is_some())
     }
 
     /// Lets go of everything; the buffers stay as they are.

@@ -1,11 +1,9 @@
 //! One stream that is being drained.
 
-use std::sync::Arc;
-
-use consumer_api::{Counters, Predecessor, StreamKey, StreamSetup, TraceKey};
+use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey};
 use ring_buffer::{Delivered, FlushMode};
 
-use crate::counters::{ChannelTotals, Totals};
+use crate::activity::Activity;
 use crate::output::{Output, OutputError, Stored};
 use crate::packet::Packet;
 use crate::poller::Token;
@@ -30,7 +28,6 @@ pub(crate) struct Stream {
     /// No writer is left, or what they wrote makes no sense.
     pub(crate) ended: bool,
     broken: bool,
-    totals: Arc<ChannelTotals>,
     record: Record,
     /// Number of the last packet that the place has from a predecessor, which may have died before it
     /// counted it.
@@ -41,12 +38,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A stream whose packets `source` yields.
-    pub(crate) fn new(
-        setup: &StreamSetup,
-        source: Box<dyn Source>,
-        totals: Arc<ChannelTotals>,
-        record: Record,
-    ) -> Self {
+    pub(crate) fn new(setup: &StreamSetup, source: Box<dyn Source>, record: Record) -> Self {
         Self {
             key: setup.stream,
             trace: setup.trace,
@@ -57,7 +49,6 @@ impl Stream {
             queued: false,
             ended: false,
             broken: false,
-            totals,
             record,
             stored: setup.resume.and_then(|predecessor| predecessor.last_packet),
             in_chunk: false,
@@ -68,15 +59,6 @@ impl Stream {
     pub(crate) fn go_on(&mut self, stored: Option<Stored>) {
         if let Some(stored) = stored {
             self.stored = self.stored.max(Some(stored.packet_seq_num));
-        }
-    }
-
-    /// Where a successor goes on.
-    pub(crate) fn last(&self) -> Predecessor {
-        let delivered = self.record.delivered();
-        Predecessor {
-            last_packet: delivered.last_packet().max(self.stored),
-            discarded_events: delivered.discarded_seen,
         }
     }
 
@@ -111,18 +93,11 @@ impl Stream {
     pub(crate) fn copy_packets(
         &mut self,
         most: u64,
-        trace: &mut Trace,
         output: &mut dyn Output,
     ) -> Result<(), OutputError> {
         let key = self.key;
-        self.source.peek(most, &mut |packet| {
-            trace.count(&Counters {
-                packets: 1,
-                bytes: packet.padded_len(),
-                ..Counters::default()
-            });
-            output.packet(key, packet)
-        })
+        self.source
+            .peek(most, &mut |packet| output.packet(key, packet))
     }
 
     /// Most packets that one call after another can bring before writers add more.
@@ -137,13 +112,13 @@ impl Stream {
         writers: Writers,
         trace: &mut Trace,
         output: &mut dyn Output,
-        totals: &Totals,
+        activity: &Activity,
     ) -> Result<Progress, OutputError> {
         if self.broken {
             return Ok(Progress::Nothing);
         }
         let (key, stored, record) = (self.key, self.stored, &mut self.record);
-        let (channel, in_chunk) = (&self.totals, &mut self.in_chunk);
+        let in_chunk = &mut self.in_chunk;
         let taken = self.source.take(writers, &mut |packet| {
             let number = packet.header().packet_seq_num.get();
             let before = record.delivered();
@@ -151,7 +126,7 @@ impl Stream {
                 // The predecessor delivered it, and died before it could release it.
                 return Ok(());
             }
-            trace.deliver_metadata(output, totals)?;
+            trace.deliver_metadata(output, activity)?;
             // Otherwise the predecessor died before it could count it.
             let is_new = stored.is_none_or(|stored| number > stored);
             if is_new {
@@ -164,8 +139,7 @@ impl Stream {
             };
             // Before the packet is released: a successor finds it counted, or finds it.
             record.count(after(packet, &before, &counters, is_new));
-            trace.count(&counters);
-            channel.add(&counters);
+            activity.delivered(counters.bytes);
             *in_chunk = true;
             Ok(())
         });

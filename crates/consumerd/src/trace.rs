@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::bail;
-use consumer_api::{Counters, StreamKey, TraceSetup};
+use consumer_api::{StreamKey, TraceSetup};
 use ctf::metadata_packet::MetadataPacket;
 use ring_buffer::Tally;
 
-use crate::counters::{Totals, add};
+use crate::activity::Activity;
 use crate::event_count::EventCounter;
 use crate::kernel_formats::ChannelFormats;
 use crate::kernel_tasks::SharedTasks;
@@ -34,7 +34,6 @@ pub(crate) struct Trace {
     pub(crate) tasks: Option<SharedTasks>,
     /// Packets may go out: the output knows the metadata stream.
     pub(crate) published: bool,
-    counters: Counters,
     events: Option<EventCounter>,
     /// Stream classes that the metadata describes.
     described: BTreeSet<u64>,
@@ -65,7 +64,6 @@ impl Trace {
             formats: ChannelFormats::default(),
             tasks: None,
             published: false,
-            counters: Counters::default(),
             events,
             described: streams_in(&earlier),
             known_text: earlier.len(),
@@ -84,7 +82,7 @@ impl Trace {
     pub(crate) fn deliver_metadata(
         &mut self,
         output: &mut dyn Output,
-        totals: &Totals,
+        activity: &Activity,
     ) -> Result<(), OutputError> {
         let text = self.metadata.take().map_err(|error| {
             let error = anyhow::Error::from(error).context("cannot read the metadata");
@@ -103,7 +101,7 @@ impl Trace {
         }
         for packet in self.metadata.packets(&text) {
             output.metadata(self.setup.trace, &packet)?;
-            totals.add_metadata(self.count_metadata(&packet));
+            activity.delivered(self.count_metadata(&packet));
         }
         Ok(())
     }
@@ -132,7 +130,6 @@ impl Trace {
         delivered.bytes += bytes;
         delivered.packets_here += packet.text_len() as u64;
         self.tally.record(METADATA_SLOT, &delivered);
-        self.counters.bytes += bytes;
         bytes
     }
 
@@ -162,16 +159,6 @@ impl Trace {
             return 0;
         };
         packet.events().unwrap_or_else(|| events.count(packet))
-    }
-
-    /// Counts what was delivered of its streams.
-    pub(crate) fn count(&mut self, more: &Counters) {
-        add(&mut self.counters, more);
-    }
-
-    /// Totals of the trace.
-    pub(crate) fn counters(&self) -> Counters {
-        self.counters
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use common::{Consumer, LARGE_EVENT, SMALL, SMALL_EVENT, Shape, Traced, assert_complete};
@@ -49,10 +49,13 @@ fn everything_arrives_at_a_stock_relay() {
         // Nothing polls the files: a drain is answered when the relay has everything.
         consumer.drain();
         assert_arrived(&relay, &[&traced, &other])?;
-        let counters = consumer.counters();
         let indexes = check_indexes(&session_directory(&relay)?)?;
-        assert_eq!(counters.packets, indexes.packets);
-        assert_eq!((counters.discarded_events, counters.lost_packets), (0, 0));
+        let counters = [traced.delivered(), other.delivered()];
+        let packets: u64 = counters.iter().map(|counters| counters.packets).sum();
+        assert_eq!(packets, indexes.packets);
+        for counters in counters {
+            assert_eq!((counters.discarded_events, counters.lost_packets), (0, 0));
+        }
 
         // Start again, stop again, destroy.
         traced.streams[0].small().unwrap();
@@ -82,7 +85,7 @@ fn traces_of_applications_come_and_go() {
                 }
                 stream.writer = None;
             }
-            let Notice::TraceEnded { trace, .. } = consumer.notice() else {
+            let Notice::TraceEnded { trace } = consumer.notice() else {
                 panic!("the trace did not end");
             };
             assert_eq!(trace, traced.key);
@@ -236,14 +239,26 @@ fn a_stopped_relay_delays_packets_and_nothing_else() {
             while stream.large().is_ok() {}
         }
         let full = traced.streams[0].value;
-        let sent = consumer.counters().packets;
         let drain = consumer.send(Request::Drain, &[]);
-        assert!(
-            consumer.counters().packets < 17,
-            "{sent} packets of {full} events"
-        );
+        // Whoever asks is told that nothing moves, and that nobody says anything.
+        let mut before = consumer.progress();
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_secs(3) {
+            let now = consumer.progress();
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let sent = traced.delivered().packets;
+        assert!(sent < 17, "{sent} packets of {full} events");
         system_tests::signal(relay.daemon().pid(), system_tests::Signal::CONT)?;
         consumer.wait(drain).unwrap();
+        let after = consumer.progress();
+        assert!(
+            after.0 > before.0 && after.1 > before.1,
+            "{before:?} {after:?}"
+        );
         let trace = Trace::read(&session_directory(&relay)?)?;
         assert_eq!(trace.warnings, Vec::<String>::new());
         let written: u64 = traced.streams.iter().map(|stream| stream.value).sum();
@@ -288,7 +303,7 @@ fn measure(consumer: &mut Consumer, what: &str) -> Result<()> {
     consumer.drain();
     let seconds = start.elapsed().as_secs_f64();
     let cpu = cpu_seconds(consumer.pid()) - before;
-    let bytes = consumer.counters().bytes as f64;
+    let bytes = traced.delivered().bytes as f64;
     let gigabytes = bytes / 1e9;
     let line = format!(
         "{what}: {gigabytes:.2} GB, {:.0} MB/s, consumer {:.3} CPU-s/GB\n",

@@ -131,6 +131,34 @@ fn create_session() {
     reply_both_ways(&request, message, &reply);
 }
 
+/// Of lttng-tools 2.15.1.
+#[test]
+fn create_session_of_2_15() {
+    let message = bytes(
+        r#"0000000000000000 0000000000000049 00000002 00000000
+           00000002 00000007 00000001 00000000 00 00 1368d3d78647421a848e23e82d90961a
+           0000000000000000 000000006b0812e8 00 0000000000000000 00000002
+           "s\0" "target\0" "\0""#,
+    );
+    let request = Request::CreateSession(CreateSession {
+        session_name: "s",
+        hostname: "target",
+        key: SessionKey {
+            sessiond_uuid: bytes("1368d3d78647421a848e23e82d90961a")
+                .try_into()
+                .unwrap(),
+            sessiond_session_id: 0,
+        },
+        creation_unix_s: 0x6b08_12e8,
+        trace_format: TraceFormat::CTF_2,
+        ..demo_session()
+    });
+    assert_eq!(request.encode(Minor(15)).unwrap(), message);
+    let payload = &message[CONTROL_HEADER_LEN..];
+    let decoded = Request::decode(crate::Command::CREATE_SESSION, Minor(15), payload);
+    assert_eq!(decoded.unwrap(), request);
+}
+
 #[test]
 fn create_session_in_every_minor() {
     for minor in [1, 4, 10, 11, 14, 15].map(Minor) {

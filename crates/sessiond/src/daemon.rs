@@ -8,7 +8,7 @@ use crate::app::Apps;
 use crate::host::Host;
 use crate::session::kernel::KernelDomain;
 use crate::session::plan::Refusal;
-use crate::session::{ConsumerProgram, NewSession, Rotation, Session, Sessions};
+use crate::session::{ConsumerProgram, Destroyed, NewSession, Session, Sessions};
 
 /// Everything that lives as long as the daemon.
 #[derive(Debug)]
@@ -65,17 +65,16 @@ impl Daemon {
         self.sessions.create(new)
     }
 
-    /// Destroys a session: nobody finds it any more when this returns. Returns the archiving of its last
-    /// trace chunk, if it was rotated before.
+    /// Destroys a session: nobody finds it any more when this returns.
     pub(crate) async fn destroy_session(
         &self,
         session: &Arc<Session>,
         wait: bool,
-    ) -> Result<Option<Rotation>, Refusal> {
+    ) -> Result<Destroyed, Refusal> {
         let _exclusive = session.exclusive().await?;
-        let rotation = session.destroy(&self.apps, wait).await;
+        let destroyed = session.destroy(&self.apps, wait).await;
         self.sessions.remove(session.id);
-        Ok(rotation)
+        Ok(destroyed)
     }
 
     /// Destroys all sessions, at the daemon's end.

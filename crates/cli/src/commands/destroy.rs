@@ -14,7 +14,10 @@ use super::{chosen, no_more, waiting};
 
 /// Destroy recording sessions
 ///
-/// Stops a session if it is active, waits until its data is where it belongs, and forgets it.
+/// Stops a session if it is active, waits until its data is where it belongs, and forgets it. A relay daemon that
+/// is away, or takes nothing for 10 seconds, is tried once more; then the rest is collected on this machine, if the
+/// session was created with `--on-relay-loss=local`. Otherwise what is left is counted and given up, and the exit
+/// status is 6.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Name of the session; without one the current session
@@ -45,7 +48,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
     let mut code = status::OK;
     for session in &sessions {
         match destroy(context, &mut client, session, args.no_wait).await {
-            Ok(()) => destroyed.push(xml::session(session)),
+            Ok(status) => {
+                destroyed.push(xml::session(session));
+                if code == status::OK {
+                    code = status;
+                }
+            }
             Err(failure) => {
                 failure.say(
                     ui,
@@ -59,19 +67,21 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
             }
         }
     }
-    Ok(Outcome::new(code, document(destroyed, code == status::OK)))
+    let success = code != status::ERROR;
+    Ok(Outcome::new(code, document(destroyed, success)))
 }
 
 fn document(sessions: Vec<Element>, success: bool) -> Document {
     Document::new("destroy", [Element::new("sessions", sessions)], success)
 }
 
+/// Gives the exit status.
 async fn destroy(
     context: &Context,
     client: &mut Client,
     session: &Session,
     no_wait: bool,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     let ui = &context.ui;
     let name = &session.name;
     let request = DestroySessionRequest {
@@ -92,9 +102,14 @@ async fn destroy(
     if session.active && !no_wait {
         losses::say(ui, answer.counters.as_ref());
     }
-    losses::warn_of_incomplete(ui, name, answer.output_state.as_ref());
     current_session::forget(name);
-    Ok(())
+    Ok(match &answer.given_up {
+        Some(given_up) => {
+            losses::warn_of_given_up(ui, name, given_up);
+            status::INCOMPLETE
+        }
+        None => status::OK,
+    })
 }
 
 /// Tells where the last trace chunk of a session that was rotated is.

@@ -9,7 +9,6 @@ use std::process::ExitStatus;
 use control::Client;
 use control::url;
 use control::v1::output::Kind;
-use control::v1::output_state::Kind as OutputKind;
 use control::v1::{
     BufferType, ChannelAttributes, CreateSessionRequest, DestroySessionRequest,
     DestroySessionResponse, Domain, EnableChannelRequest, EnableEventRequest, EventKind, EventRule,
@@ -21,6 +20,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::daemon::{Context, Failure};
+use crate::render::losses;
 use crate::spawn;
 use crate::ui::{Exit, Outcome, Ui, status};
 
@@ -342,8 +342,8 @@ fn say_summary(ui: &Ui, session: &Session, answer: &DestroySessionResponse) {
         "lttng record: {} events, {} bytes; {} events discarded, {} packets lost",
         counters.events, counters.bytes, counters.discarded_events, counters.lost_packets
     ));
-    if state.kind() == OutputKind::Failed {
-        ui.warn(format_args!("the trace is not complete: {}", state.reason));
+    if let Some(given_up) = &answer.given_up {
+        losses::warn_of_given_up(ui, &session.name, given_up);
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> 
             }
             ui.say(format_args!("Tracing stopped for session {name}"));
             losses::warn_of_undelivered(ui, &name, answer.output_state.as_ref());
+            if answer.stuck {
+                losses::warn_of_stuck(ui, &name);
+            }
             let session = xml::session_name(&name, Some(false));
             return Ok(Outcome::new(status::OK, document(Some(session))));
         }

@@ -1,7 +1,7 @@
 //! The lines about discarded events and lost packets.
 
 use control::v1::output_state::Kind;
-use control::v1::{Counters, OutputState};
+use control::v1::{Counters, GivenUp, OutputState};
 
 use crate::ui::Ui;
 
@@ -23,20 +23,38 @@ pub(crate) fn warn_of_undelivered(ui: &Ui, session: &str, state: Option<&OutputS
             ui.detail(&state.reason);
             ui.detail("`lttng disable-streaming` collects it on this machine");
         }
-        Kind::Failed => warn_of_incomplete(ui, session, Some(state)),
+        Kind::Failed => warn_of_incomplete(ui, session, state),
         Kind::Unspecified | Kind::Ready | Kind::Connected => {}
     }
 }
 
-/// Warns when a session has ended while its output took nothing.
-pub(crate) fn warn_of_incomplete(ui: &Ui, session: &str, state: Option<&OutputState>) {
-    let Some(state) = state else { return };
-    if matches!(state.kind(), Kind::Reconnecting | Kind::Failed) {
-        ui.warn(format_args!(
-            "the trace of session {session} may not be complete"
-        ));
-        ui.detail(&state.reason);
+/// Warns of what was in the buffers when a session ended, and could not be delivered.
+pub(crate) fn warn_of_given_up(ui: &Ui, session: &str, given_up: &GivenUp) {
+    match given_up.packets {
+        0 => ui.warn(format_args!(
+            "the trace of session {session} may not be complete: the output has taken all, but not confirmed it"
+        )),
+        packets => ui.warn(format_args!(
+            "{} events in {packets} packets of session {session} were given up: the trace is not complete",
+            given_up.events
+        )),
     }
+    ui.detail(&given_up.reason);
+}
+
+/// Warns when a session was stopped while its output works and takes nothing.
+pub(crate) fn warn_of_stuck(ui: &Ui, session: &str) {
+    ui.warn(format_args!(
+        "the output of session {session} takes nothing now; what it has not got stays in the buffers"
+    ));
+}
+
+/// Warns when the output of a session takes nothing any more.
+fn warn_of_incomplete(ui: &Ui, session: &str, state: &OutputState) {
+    ui.warn(format_args!(
+        "the trace of session {session} may not be complete"
+    ));
+    ui.detail(&state.reason);
 }
 
 fn line(counters: &Counters) -> Option<String> {

@@ -10,6 +10,7 @@ mod resumed;
 mod trace_file;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use consumer_api::{
     ChunkEnding, ChunkSetup, OutputSetup, RotationSetup, SessionSetup, StreamKey, StreamSetup,
@@ -17,6 +18,7 @@ use consumer_api::{
 };
 use ctf::metadata_packet::MetadataPacket;
 
+use crate::activity::Activity;
 use crate::output::directory::DirectoryOutput;
 use crate::output::nowhere::Nowhere;
 use crate::output::relay::RelayOutput;
@@ -100,12 +102,21 @@ pub(crate) trait Output {
     /// Connections that tell about their end by becoming readable.
     fn connections(&self) -> Vec<BorrowedFd<'_>>;
 
+    /// An empty packet that marks the time is worth something there.
+    fn keeps_empty_packets(&self) -> bool {
+        true
+    }
+
     /// One of the connections became readable.
     fn readable(&mut self) -> Result<()>;
 }
 
 /// The output that a session has, with its descriptors.
-pub(crate) fn open(setup: &SessionSetup, fds: Vec<OwnedFd>) -> anyhow::Result<Box<dyn Output>> {
+pub(crate) fn open(
+    setup: &SessionSetup,
+    fds: Vec<OwnedFd>,
+    activity: &Arc<Activity>,
+) -> anyhow::Result<Box<dyn Output>> {
     let count = fds.len();
     let indexes = !setup.snapshot;
     Ok(match &setup.output {
@@ -118,7 +129,7 @@ pub(crate) fn open(setup: &SessionSetup, fds: Vec<OwnedFd>) -> anyhow::Result<Bo
         OutputSetup::Relay(setup) => {
             let [control, data] = <[OwnedFd; 2]>::try_from(fds)
                 .map_err(|_| anyhow::anyhow!("{count} descriptors came, not 2 connections"))?;
-            Box::new(RelayOutput::new(setup, control, data, indexes))
+            Box::new(RelayOutput::new(setup, [control, data], indexes, activity))
         }
     })
 }

@@ -63,6 +63,10 @@ impl Output for Nowhere {
         Vec::new()
     }
 
+    fn keeps_empty_packets(&self) -> bool {
+        false
+    }
+
     fn readable(&mut self) -> Result<()> {
         Ok(())
     }

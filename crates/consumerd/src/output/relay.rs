@@ -8,6 +8,7 @@ mod chunks;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -21,8 +22,9 @@ use relay::{
     RelaySessionId, Reply, Request, ReturnCode, StreamHandle,
 };
 use ring_buffer::{PacketHeader, Padding};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, recv, sockopt};
 
+use crate::activity::Activity;
 use crate::output::relay_control::Control;
 use crate::output::{Output, OutputError, Result, Stored, names};
 use crate::packet::Packet;
@@ -30,6 +32,10 @@ use crate::packet::Packet;
 /// Stands for "no limit" on the number of files: with 0 stock relay daemons divide by it, and for each
 /// they set some bytes aside.
 const NO_FILE_LIMIT: u64 = 1 << 20;
+
+/// How often a connection that takes little tells what it took. The sockets are shared with the session daemon,
+/// which lays no store by this.
+const SEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends to a relay daemon.
 #[derive(Debug)]
@@ -44,6 +50,7 @@ pub(crate) struct RelayOutput {
     indexes: bool,
     traces: HashMap<TraceKey, Trace>,
     streams: HashMap<StreamKey, Stream>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug)]
@@ -73,13 +80,21 @@ impl Stream {
 }
 
 impl RelayOutput {
-    pub(crate) fn new(setup: &RelaySetup, control: OwnedFd, data: OwnedFd, indexes: bool) -> Self {
+    pub(crate) fn new(
+        setup: &RelaySetup,
+        [control, data]: [OwnedFd; 2],
+        indexes: bool,
+        activity: &Arc<Activity>,
+    ) -> Self {
         for connection in [&control, &data] {
             // An index must not wait for more to come. Not possible on a Unix socket.
-            let _ = rustix::net::sockopt::set_tcp_nodelay(connection, true);
+            let _ = sockopt::set_tcp_nodelay(connection, true);
+            // Without it one write may take as long as the relay daemon likes, and nobody sees whether it moves.
+            let _ =
+                sockopt::set_socket_timeout(connection, sockopt::Timeout::Send, Some(SEND_PAUSE));
         }
         Self {
-            control: Control::new(control, Minor(setup.minor)),
+            control: Control::new(control, Minor(setup.minor), activity.clone()),
             data,
             data_written: 0,
             session: RelaySessionId(setup.relay_session_id),
@@ -87,6 +102,7 @@ impl RelayOutput {
             indexes: indexes && Minor(setup.minor).has_indexes(),
             traces: HashMap::new(),
             streams: HashMap::new(),
+            activity: activity.clone(),
         }
     }
 
@@ -171,6 +187,7 @@ impl RelayOutput {
     }
 
     fn send_packet(&mut self, key: StreamKey, packet: &dyn Packet) -> anyhow::Result<()> {
+        self.control.wait_for_room()?;
         let stream = self
             .streams
             .get_mut(&key)
@@ -183,7 +200,14 @@ impl RelayOutput {
             padding_size: packet.padding().try_into()?,
         };
         packet
-            .write_all(self.data.as_fd(), &header.encode(), Padding::Omit)
+            .write_all(
+                self.data.as_fd(),
+                &header.encode(),
+                Padding::Omit,
+                &|bytes| {
+                    self.activity.moved(bytes);
+                },
+            )
             .with_context(|| {
                 format!(
                     "cannot send a packet of {} to the relay daemon",
@@ -334,7 +358,8 @@ impl Output for RelayOutput {
             stream_class_id: stream.channel_id.into(),
             ..PacketIndex::default()
         };
-        broken(self.control.send_index(beacon))
+        let room = self.control.wait_for_room();
+        broken(room.and_then(|()| self.control.send_index(beacon)))
     }
 
     fn settle(&mut self) -> Result<()> {

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use relay::client::Client;
 use relay::{Minor, PacketIndex, Pending, Reply, Request, ReturnCode};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::activity::Activity;
 
 /// Indexes whose replies we do not have yet. A relay that has not answered the oldest of so many is
 /// behind, and then we had better wait.
@@ -17,14 +20,16 @@ const MAX_INDEXES_UNDER_WAY: usize = 64;
 pub(crate) struct Control {
     socket: OwnedFd,
     client: Client,
+    activity: Arc<Activity>,
 }
 
 impl Control {
     /// A connection on which the two ends have agreed on a version.
-    pub(crate) fn new(socket: OwnedFd, minor: Minor) -> Self {
+    pub(crate) fn new(socket: OwnedFd, minor: Minor, activity: Arc<Activity>) -> Self {
         Self {
             socket,
             client: Client::with_minor(minor),
+            activity,
         }
     }
 
@@ -54,7 +59,12 @@ impl Control {
     /// packets that are gone from the buffers.
     pub(crate) fn send_index(&mut self, index: PacketIndex) -> anyhow::Result<()> {
         self.client.request(&Request::SendIndex(index))?;
-        self.write_out()?;
+        self.write_out()
+    }
+
+    /// Waits until another index may be sent. Call it before its packet: whoever is killed while it waits has not
+    /// begun a packet of which nobody can tell whether it will arrive.
+    pub(crate) fn wait_for_room(&mut self) -> anyhow::Result<()> {
         while self.client.outstanding() > MAX_INDEXES_UNDER_WAY {
             self.receive(RecvFlags::empty())?;
             self.check_index_replies()?;
@@ -115,8 +125,12 @@ impl Control {
     pub(crate) fn write_out(&mut self) -> anyhow::Result<()> {
         while !self.client.output().is_empty() {
             match send(&self.socket, self.client.output(), SendFlags::NOSIGNAL) {
-                Ok(sent) => self.client.written(sent),
-                Err(rustix::io::Errno::INTR) => {}
+                Ok(sent) => {
+                    self.activity.moved(sent as u64);
+                    self.client.written(sent);
+                }
+                // The time limit for sending: nothing was taken so long.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
                 Err(errno) => {
                     return Err(io::Error::from(errno)).context("cannot send to the relay daemon");
                 }
@@ -135,7 +149,10 @@ impl Control {
         let mut bytes = [0; 4096];
         match recv(&self.socket, &mut bytes, flags) {
             Ok((0, _)) => bail!("the relay daemon closed the control connection"),
-            Ok((got, _)) => self.client.on_bytes(&bytes[..got]),
+            Ok((got, _)) => {
+                self.activity.answered();
+                self.client.on_bytes(&bytes[..got]);
+            }
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(errno) => {
                 return Err(io::Error::from(errno)).context("the relay daemon is out of reach");

@@ -146,7 +146,7 @@ impl TraceFile {
         self.record.clear();
         index_record(packet.header(), self.data.len).encode(IndexVersion::V1_1, &mut self.record);
 
-        let data = packet.write_all(self.data.fd.as_fd(), &[], Padding::Write);
+        let data = packet.write_all(self.data.fd.as_fd(), &[], Padding::Write, &|_| {});
         self.data.appended(len, data, &self.place)?;
         let Some(file) = &mut self.index else {
             return Ok(());

@@ -1,6 +1,6 @@
 //! The trace chunk that packets go to, and its end.
 
-use consumer_api::{ChunkEnding, ChunkSetup, Predecessor, RotationSetup, StreamKey};
+use consumer_api::{ChunkEnding, ChunkSetup, RotationSetup, StreamKey};
 use ring_buffer::FlushMode;
 
 use super::{Session, WRITER_PATIENCE};
@@ -24,15 +24,6 @@ impl Chunk {
     pub(super) fn is_open(&self) -> bool {
         self.id.is_some()
     }
-}
-
-/// How a session ended.
-#[derive(Debug)]
-pub(crate) struct Closed {
-    /// Where each stream stopped.
-    pub(crate) stops: Vec<(StreamKey, Predecessor)>,
-    /// Where the chunk is, if a relay decides it.
-    pub(crate) path: Option<String>,
 }
 
 impl Session {
@@ -99,7 +90,7 @@ impl Session {
     fn enter_chunk(&mut self, setup: Option<&ChunkSetup>) -> Result<(), OutputError> {
         self.chunk = Chunk {
             id: setup.map(|setup| setup.chunk_id),
-            begun_at: self.totals.total().bytes,
+            begun_at: self.activity.bytes(),
             watch: None,
         };
         let Some(setup) = setup else {
@@ -131,13 +122,8 @@ impl Session {
     /// The chunk's number, once, when it has grown to the watched size.
     pub(crate) fn size_reached(&mut self) -> Option<u64> {
         let watch = self.chunk.watch?;
-        if self
-            .totals
-            .total()
-            .bytes
-            .saturating_sub(self.chunk.begun_at)
-            < watch
-        {
+        let in_chunk = self.activity.bytes().saturating_sub(self.chunk.begun_at);
+        if in_chunk < watch {
             return None;
         }
         self.chunk.watch = None;
@@ -162,10 +148,8 @@ impl Session {
             );
         }
         for key in keys {
-            if let Some(stream) = self.streams.get_mut(&key)
-                && let Some(trace) = self.traces.get_mut(&stream.trace)
-            {
-                stream.copy_packets(packets_per_stream, trace, &mut *self.output)?;
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.copy_packets(packets_per_stream, &mut *self.output)?;
             }
         }
         // After the packets: what they need is there.
@@ -173,14 +157,14 @@ impl Session {
         self.output.settle()
     }
 
-    /// Ends the chunk, and with it all traces; tells where each stream stopped.
+    /// Ends the chunk, and with it all traces. Returns where the chunk is, if a relay decides it.
     pub(crate) fn close_chunk(
         &mut self,
         poller: &mut Poller,
         closed_unix_s: u64,
         writers_alive: bool,
         ending: &ChunkEnding,
-    ) -> Result<Closed, OutputError> {
+    ) -> Result<Option<String>, OutputError> {
         let keys = self.stream_keys();
         if writers_alive {
             // What was recorded before the change belongs to this place: the packets under way end here.
@@ -206,13 +190,10 @@ impl Session {
             return Err(broken);
         }
         self.chunk = Chunk::default();
-        let keys = self.stream_keys();
-        let last = |key: &StreamKey| Some((*key, self.streams.get(key)?.last()));
-        let stops = keys.iter().filter_map(last).collect();
-        for key in keys {
+        for key in self.stream_keys() {
             self.forget_stream(poller, key);
         }
         self.traces.clear();
-        Ok(Closed { stops, path: path? })
+        path
     }
 }

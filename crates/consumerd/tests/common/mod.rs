@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use consumer_api::{
-    Answer, ChunkEnding, ChunkSetup, Counters, Envelope, Notice, OutputSetup, Received, RelaySetup,
-    Request, RequestId, SessionSetup, TransportError,
+    Answer, ChunkEnding, ChunkSetup, Envelope, Notice, OutputSetup, Received, RelaySetup, Request,
+    RequestId, SessionSetup, TransportError,
 };
 use relay::client::Client;
 use relay::{CreateSession, MAJOR, Minor, Reply, ReturnCode, SessionKey, TraceFormat};
@@ -159,9 +159,10 @@ impl Consumer {
         }
     }
 
-    pub(crate) fn counters(&mut self) -> Counters {
-        match self.ask(Request::QueryCounters, &[]) {
-            Answer::Counters { total, .. } => total,
+    /// How much the output has taken, in bytes; and how often a relay daemon has answered.
+    pub(crate) fn progress(&mut self) -> (u64, u64) {
+        match self.ask(Request::QueryProgress, &[]) {
+            Answer::Progress { taken, answered } => (taken, answered),
             other => panic!("{other:?}"),
         }
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result as Checked, ensure};
 use consumer_api::{Request, StreamKey, StreamSetup, TraceKey, TraceSetup};
 use ring_buffer::{
-    BufferMode, ChannelLayout, Geometry, Lost, StreamMemory, Tally, Wakeup, Writer, monotonic_now,
+    BufferMode, ChannelLayout, Delivered, Geometry, Lost, StreamMemory, Tally, Wakeup, Writer,
+    monotonic_now,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use system_tests::{Trace, check_indexes};
@@ -86,6 +87,21 @@ impl Traced {
         traced.append_metadata(SMALL_EVENT);
         traced.append_metadata(LARGE_EVENT);
         traced
+    }
+
+    /// What consumer daemons have counted of its streams.
+    pub(crate) fn delivered(&self) -> Delivered {
+        let tally = Tally::map(&self.tally).unwrap();
+        let mut total = Delivered::default();
+        for slot in 1..tally.slots() {
+            let stream = tally.read(slot);
+            total.packets += stream.packets;
+            total.bytes += stream.bytes;
+            total.events += stream.events;
+            total.discarded_events += stream.discarded_events;
+            total.lost_packets += stream.lost_packets;
+        }
+        total
     }
 
     pub(crate) fn append_metadata(&mut self, text: &str) {

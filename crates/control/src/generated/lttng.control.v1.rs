@@ -377,6 +377,9 @@ pub struct StopSessionResponse {
     /// A failed output does not keep a session from being stopped.
     #[prost(message, optional, tag = "2")]
     pub output_state: ::core::option::Option<OutputState>,
+    /// The output works, but took nothing for too long: what it has not got stays in the buffers.
+    #[prost(bool, tag = "3")]
+    pub stuck: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DestroySessionRequest {
@@ -395,6 +398,24 @@ pub struct DestroySessionResponse {
     /// The archiving of the last trace chunk; set if the session was rotated before.
     #[prost(message, optional, tag = "3")]
     pub rotation: ::core::option::Option<Rotation>,
+    /// Set if the trace is not complete, or nobody can tell whether it is.
+    #[prost(message, optional, tag = "4")]
+    pub given_up: ::core::option::Option<GivenUp>,
+}
+/// What was in the buffers when the session was destroyed, and could not be delivered. `counters` do not contain
+/// it. 0 packets: the output has taken all, but not confirmed that it has it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GivenUp {
+    #[prost(uint64, tag = "1")]
+    pub events: u64,
+    #[prost(uint64, tag = "2")]
+    pub packets: u64,
+    /// Of the packets.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// What the output did.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateSessionRequest {

@@ -9,7 +9,7 @@ use crate::app::{AppIdentity, ListedEvent};
 use crate::service::kernel;
 use crate::session::plan::{Attributes, BufferType, PlannedChannel, PlannedRule};
 use crate::session::{
-    NetworkAttributes, OutputReport, OutputSetting, OutputStatus, RelayLoss, Session,
+    GivenUp, NetworkAttributes, OutputReport, OutputSetting, OutputStatus, RelayLoss, Session,
     SessionCounters,
 };
 
@@ -84,6 +84,15 @@ pub(super) fn counters(counted: &Counters) -> v1::Counters {
         bytes: counted.bytes,
         discarded_events: counted.discarded_events,
         lost_packets: counted.lost_packets,
+    }
+}
+
+pub(super) fn given_up(given_up: GivenUp) -> v1::GivenUp {
+    v1::GivenUp {
+        events: given_up.events,
+        packets: given_up.packets,
+        bytes: given_up.bytes,
+        reason: given_up.reason,
     }
 }
 

@@ -236,7 +236,7 @@ impl SessionDaemon for Service {
         let session = self.session(&request, &request.get_ref().name)?;
         let wait = !request.get_ref().no_wait;
         let (daemon, stopping) = (self.daemon.clone(), session.clone());
-        to_the_end(async move {
+        let delivered = to_the_end(async move {
             let _exclusive = stopping.exclusive().await?;
             stopping.stop(&daemon.apps, wait).await
         })
@@ -250,6 +250,7 @@ impl SessionDaemon for Service {
         Ok(Response::new(v1::StopSessionResponse {
             counters,
             output_state,
+            stuck: !delivered,
         }))
     }
 
@@ -261,13 +262,14 @@ impl SessionDaemon for Service {
         let wait = !request.get_ref().no_wait;
         let (daemon, ending) = (self.daemon.clone(), session.clone());
         let work = async move { daemon.destroy_session(&ending, wait).await };
-        let rotation = to_the_end(work).await?;
+        let destroyed = to_the_end(work).await?;
         let counters = Some(answers::counters(&session.counters().total));
         let output_state = Some(answers::output_state(&session));
         Ok(Response::new(v1::DestroySessionResponse {
             counters,
             output_state,
-            rotation: rotation.map(rotations::rotation),
+            rotation: destroyed.rotation.map(rotations::rotation),
+            given_up: destroyed.given_up.map(answers::given_up),
         }))
     }
 

@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -112,6 +112,17 @@ struct Shared {
     waiting: Mutex<Option<Waiting>>,
     /// Numbers that the relay daemon gave to the streams.
     relay_streams: Mutex<HashMap<StreamKey, u64>>,
+    /// It is to be killed.
+    killed: Notify,
+}
+
+/// How far the output of a consumer daemon is: numbers that grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// When the output takes something.
+    pub(super) taken: u64,
+    /// When a relay daemon says something.
+    pub(super) answered: u64,
 }
 
 impl Consumer {
@@ -137,6 +148,7 @@ impl Consumer {
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Some(HashMap::new())),
             relay_streams: Mutex::default(),
+            killed: Notify::new(),
         });
         let link = Link {
             socket,
@@ -182,6 +194,26 @@ impl Consumer {
         };
         self.queue.send(outgoing).await.map_err(|_| self.gone())?;
         Ok(receiver)
+    }
+
+    /// How far its output is; `None` if it does not tell within this time.
+    pub(super) async fn progress(&self, limit: Duration) -> Option<Progress> {
+        let asked = self.call(Request::QueryProgress, Vec::new());
+        match timeout(limit, asked).await {
+            Ok(Ok(Answer::Progress { taken, answered })) => Some(Progress { taken, answered }),
+            _ => None,
+        }
+    }
+
+    /// Kills it. When this returns it reads no buffer any more, unless the kernel keeps it for longer than a
+    /// killed process should stay.
+    pub(super) async fn end(&self) {
+        self.shared.killed.notify_one();
+        let mut state = self.state.clone();
+        let gone = state.wait_for(|state| matches!(state, ConsumerState::Gone(_)));
+        if timeout(END_PATIENCE, gone).await.is_err() {
+            warn!("a consumer daemon was killed and does not end");
+        }
     }
 
     /// What it has become.
@@ -237,6 +269,11 @@ impl Link {
         let end = tokio::select! {
             end = self.send_all(requests) => end,
             end = self.receive_all() => end,
+            () = self.shared.killed.notified() => {
+                // Not reaped yet, so the number is still its own.
+                let _ = kill_process(Pid::from_child(&child), Signal::KILL);
+                Ok(())
+            }
         };
         let how = match end {
             Ok(()) => String::new(),
@@ -311,13 +348,11 @@ impl Link {
         match notice {
             Notice::Done { id, answer } => self.answer(id, Ok(answer)),
             Notice::Failed { id, reason } => self.answer(id, Err(ConsumerError::Refused(reason))),
-            Notice::TraceEnded { trace, .. } => (self.on_news)(News::TraceEnded(trace)),
+            Notice::TraceEnded { trace } => (self.on_news)(News::TraceEnded(trace)),
             Notice::SizeReached { chunk_id } => (self.on_news)(News::SizeReached(chunk_id)),
             Notice::RelayStream { stream, handle } => {
                 lock(&self.shared.relay_streams).insert(stream, handle);
             }
-            // The tally tells where it stopped.
-            Notice::StreamClosed { .. } => {}
             Notice::OutputFailed(failure) => {
                 warn!("the output of a session failed: {}", failure.reason);
                 self.state

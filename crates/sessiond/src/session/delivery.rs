@@ -6,7 +6,9 @@
 //! and goes on where the last one stopped.
 
 mod doubts;
+mod ending;
 mod lost;
+mod patience;
 
 use std::collections::HashSet;
 use std::io;
@@ -29,8 +31,12 @@ use crate::session::ledger::Ledger;
 use crate::session::live_trace::LiveTrace;
 use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
 use crate::session::plan::Refusal;
-use crate::session::rotation::{ArchiveLocation, Rotating};
+use crate::session::rotation::Rotating;
 use crate::session::status::{OutputStatus, SessionCounters};
+
+pub(crate) use ending::GivenUp;
+use ending::{Leave, leave};
+pub(super) use patience::{Patience, while_it_moves};
 
 use doubts::Unsettled;
 use lost::watch_over;
@@ -111,6 +117,14 @@ impl Delivery {
     /// What the user asked for.
     pub(super) fn setting(&self) -> &OutputSetting {
         &self.setting
+    }
+
+    /// For those who wait for the present output.
+    pub(super) fn patience(&self) -> Patience {
+        match self.setting {
+            OutputSetting::Relay { .. } => Patience::RELAY,
+            _ => Patience::DIRECTORY,
+        }
     }
 
     /// Why nothing is delivered now.
@@ -309,36 +323,16 @@ impl Session {
     }
 
     /// Asks for everything that was written to be delivered; the receiver brings the answer.
-    pub(super) async fn request_drain(&self) -> Option<Posted> {
+    pub(super) async fn request_drain(&self) -> Option<(Posted, Arc<Consumer>, Patience)> {
         let delivery = self.delivery.lock().await;
-        let consumer = delivery.consumer.as_ref().filter(|_| delivery.has_traced)?;
-        consumer.post(Request::Drain, Vec::new()).await.ok()
+        let consumer = delivery.consumer.clone().filter(|_| delivery.has_traced)?;
+        let posted = consumer.post(Request::Drain, Vec::new()).await.ok()?;
+        Some((posted, consumer, delivery.patience()))
     }
 
     /// Totals of what was delivered so far.
     pub(crate) fn counters(&self) -> SessionCounters {
         self.ledger.counters()
-    }
-
-    /// Ends the delivery: all that is complete is delivered, and the place is closed.
-    ///
-    /// Without `patience` this takes as long as the place needs. Returns where the last chunk is, if the
-    /// session was rotated before.
-    pub(super) async fn end_delivery(
-        &self,
-        patience: Option<Duration>,
-    ) -> Option<(u64, ArchiveLocation)> {
-        self.rotation_settled().await;
-        let mut delivery = self.delivery.lock().await;
-        delivery.generation += 1;
-        let archived = leave(&mut delivery, false, patience).await;
-        for trace in self.ledger.live() {
-            trace.trace.give_up();
-            self.ledger.end(trace.trace.key());
-        }
-        delivery.place = None;
-        delivery.spare = None;
-        archived
     }
 
     /// Changes the output. While a consumer daemon runs, it stops at a packet boundary of each stream and
@@ -382,8 +376,10 @@ impl Session {
             false => None,
         };
         delivery.generation += 1;
-        if running {
-            leave(delivery, true, Some(LEAVE_PATIENCE)).await;
+        if running
+            && let Err(incomplete) = leave(delivery, true, Leave::Within(LEAVE_PATIENCE)).await
+        {
+            warn!("session `{}` leaves a place: {incomplete}", self.name);
         }
         delivery.setting = setting;
         delivery.place = place;
@@ -465,12 +461,16 @@ impl Session {
             (Request::Setup(setup), fds),
             (Request::OpenChunk(chunk_setup), Vec::new()),
         ] {
-            let done = consumer.call(request, fds).await;
+            let cannot = |error: &dyn std::fmt::Display| {
+                failed(format!("the consumer daemon cannot begin: {error}"))
+            };
+            let done = consumer.call(request, fds);
+            let done = while_it_moves(&consumer, delivery.patience(), done).await;
+            let done = done.map_err(|stuck| cannot(&stuck))?;
             if let Err(ConsumerError::Gone(_)) = &done {
                 delivery.deaths.push(Instant::now());
             }
-            opened =
-                done.map_err(|error| failed(format!("the consumer daemon cannot begin: {error}")))?;
+            opened = done.map_err(|error| cannot(&error))?;
         }
         delivery.chunks.current = Some(chunk);
         if opened == (Answer::Opened { rotated: true }) {
@@ -549,48 +549,6 @@ impl Session {
         report.fallback.clone_from(&delivery.fallback);
         report.status = delivery.status();
     }
-}
-
-/// Lets the consumer daemon finish and go. Returns the last chunk and where it is, if it went to the
-/// archives.
-async fn leave(
-    delivery: &mut Delivery,
-    writers_alive: bool,
-    patience: Option<Duration>,
-) -> Option<(u64, ArchiveLocation)> {
-    // Stretches that follow each other fast have creation times ahead of the clock.
-    let closed_unix_s = now_unix_s().max(delivery.last_created_unix_s.unwrap_or(0));
-    let ending = delivery.chunks.last_ending(closed_unix_s);
-    let chunk = delivery.chunks.current.as_ref().map(|chunk| chunk.id);
-    let consumer = delivery.consumer.take();
-    let mut location = None;
-    let Some(consumer) = consumer else {
-        delivery.chunks.leave_place();
-        return None;
-    };
-    if consumer.state() == ConsumerState::Running {
-        let request = Request::CloseChunk {
-            closed_unix_s,
-            writers_alive,
-            ending: ending.clone(),
-        };
-        let closing = consumer.call(request, Vec::new());
-        let closed = match patience {
-            Some(patience) => timeout(patience, closing).await.unwrap_or_else(|_| {
-                Err(ConsumerError::Refused(
-                    "the output does not take what is left".into(),
-                ))
-            }),
-            None => closing.await,
-        };
-        match closed {
-            Ok(Answer::Counters { path, .. }) => location = delivery.location(&ending, path),
-            Ok(_) => {}
-            Err(error) => warn!("closing a trace chunk: {error}"),
-        }
-    }
-    delivery.chunks.leave_place();
-    Some((chunk?, location?))
 }
 
 /// The time of this moment.

@@ -31,6 +31,8 @@ struct Inner {
     live: BTreeMap<TraceKey, Arc<Tallied>>,
     /// Totals of the others.
     ended: SessionCounters,
+    /// What was read and went nowhere.
+    given_up: SessionCounters,
 }
 
 impl Ledger {
@@ -67,7 +69,20 @@ impl Ledger {
         for tallied in inner.live.values() {
             total.add(&tallied.counters());
         }
+        total.take_away(&inner.given_up);
         total
+    }
+
+    /// The packets that were read since `before` went nowhere. Returns what was in them.
+    pub(super) fn give_up_since(&self, before: &SessionCounters) -> Counters {
+        let mut given_up = SessionCounters::default();
+        let mut after = self.counters();
+        after.take_away(before);
+        for (channel, counters) in &after.channels {
+            given_up.add_to_channel(channel, counters);
+        }
+        lock(&self.inner).given_up.add(&given_up);
+        given_up.total
     }
 }
 

@@ -32,7 +32,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use control::ErrorCode;
 use tokio::sync::watch;
@@ -45,7 +44,7 @@ use crate::lock::lock;
 pub(crate) use buffers::{RegisterError, TraceBuffers};
 pub(crate) use collector::RelayAddress;
 pub(crate) use consumer::{ConsumerProgram, Owner};
-pub(crate) use delivery::OutputReport;
+pub(crate) use delivery::{GivenUp, OutputReport};
 pub(crate) use directory::{CREATE_DIRECTORY, create as create_directory};
 pub(crate) use output::{NetworkAttributes, OutputSetting, RelayLoss};
 pub(crate) use registry::{AnnouncedEvent, RegistryError};
@@ -55,7 +54,7 @@ pub(crate) use sessions::{NewSession, Sessions};
 pub(crate) use snapshot::{SnapshotOutput, SnapshotRequest, WhichOutput};
 pub(crate) use status::{OutputStatus, SessionCounters, kernel_label};
 
-use delivery::Delivery;
+use delivery::{Delivery, while_it_moves};
 use kernel::{KernelDomain, KernelSide};
 use ledger::Ledger;
 use plan::{Plan, Refusal};
@@ -63,12 +62,18 @@ use schedule::Schedules;
 use snapshot::Snapshots;
 use traces::{Numbers, SharedTrace};
 
-/// How long a place may take what is left of a session when nobody waits for it.
-const UNWATCHED_PATIENCE: Duration = Duration::from_secs(10);
-
 /// A session's number in this daemon, from 0, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionId(pub u64);
+
+/// How a session has ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Destroyed {
+    /// The archiving of the last chunk, if the session was rotated before.
+    pub rotation: Option<Rotation>,
+    /// What could not be delivered.
+    pub given_up: Option<GivenUp>,
+}
 
 /// One recording session.
 #[derive(Debug)]
@@ -158,26 +163,27 @@ impl Session {
         Ok(())
     }
 
-    /// Stops tracing; with `wait`, returns when all data is where it belongs.
-    pub(crate) async fn stop(self: &Arc<Self>, apps: &Apps, wait: bool) -> Result<(), Refusal> {
+    /// Stops tracing; with `wait`, returns when all data is where it belongs. `false`: the output takes nothing
+    /// now, and what it has not got stays in the buffers.
+    pub(crate) async fn stop(self: &Arc<Self>, apps: &Apps, wait: bool) -> Result<bool, Refusal> {
         self.set_plan(self.plan().stop()?);
         self.run_schedule(false);
         apps.follow(self).await;
         self.stop_kernel().await;
-        self.drain(wait).await;
-        Ok(())
+        Ok(self.drain(wait).await)
     }
 
-    /// Stops if needed, ends the chunk, and makes everybody forget the session. Returns the archiving of the
-    /// last chunk, if the session was rotated before and this waits for it.
-    pub(crate) async fn destroy(self: &Arc<Self>, apps: &Apps, wait: bool) -> Option<Rotation> {
+    /// Stops if needed, ends the chunk, and makes everybody forget the session. How it ended is only known if
+    /// this waits for it.
+    pub(crate) async fn destroy(self: &Arc<Self>, apps: &Apps, wait: bool) -> Destroyed {
         self.run_schedule(false);
         let was = self.plan();
         if was.active {
             self.set_plan(was.stop().unwrap_or_default());
             apps.follow(self).await;
             self.stop_kernel().await;
-            self.drain(wait).await;
+            // When the output does not take it in time, the end of the delivery deals with that.
+            self.drain(false).await;
         }
         self.set_plan(was.destroy());
         for app in apps.all() {
@@ -185,19 +191,24 @@ impl Session {
             drop(app.session_changed(self));
         }
         self.shared_traces.lock().await.clear();
+        let session = self.clone();
+        let end = async move {
+            let ending = session.end_delivery().await;
+            session.remove_kernel().await;
+            let completed = |(id, location)| {
+                let state = RotationState::Completed(location);
+                Rotation { id, state }
+            };
+            Destroyed {
+                rotation: ending.archived.map(completed),
+                given_up: ending.given_up,
+            }
+        };
         if wait {
-            let ended = self.end_delivery(None).await;
-            self.remove_kernel().await;
-            let (id, location) = ended?;
-            let state = RotationState::Completed(location);
-            Some(Rotation { id, state })
+            end.await
         } else {
-            let session = self.clone();
-            tokio::spawn(async move {
-                session.end_delivery(Some(UNWATCHED_PATIENCE)).await;
-                session.remove_kernel().await;
-            });
-            None
+            tokio::spawn(end);
+            Destroyed::default()
         }
     }
 
@@ -215,9 +226,9 @@ impl Session {
         self.draining.load(Ordering::Acquire) > 0
     }
 
-    async fn drain(self: &Arc<Self>, wait: bool) {
-        let Some(answer) = self.request_drain().await else {
-            return;
+    async fn drain(self: &Arc<Self>, wait: bool) -> bool {
+        let Some((answer, consumer, patience)) = self.request_drain().await else {
+            return true;
         };
         let session = self.clone();
         session.draining.fetch_add(1, Ordering::AcqRel);
@@ -227,10 +238,8 @@ impl Session {
             }
             session.draining.fetch_sub(1, Ordering::AcqRel);
         });
-        if wait {
-            // A panic there was reported already.
-            let _ = drained.await;
-        }
+        // A panic there was reported already.
+        !wait || while_it_moves(&consumer, patience, drained).await.is_ok()
     }
 }
 

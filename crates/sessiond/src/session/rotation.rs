@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::session::chunks::Chunk;
 use crate::session::consumer::{ConsumerError, ConsumerState};
-use crate::session::delivery::{Delivery, Posted, now_unix_s};
+use crate::session::delivery::{Delivery, Posted, now_unix_s, while_it_moves};
 use crate::session::output::{OutputSetting, Place, PlaceKind};
 use crate::session::plan::Refusal;
 use crate::session::{RelayAddress, Session};
@@ -177,10 +177,20 @@ impl Session {
             return Ok(());
         };
         self.post_rotation(&mut delivery).await;
+        let consumer = delivery.consumer.clone();
+        let patience = delivery.patience();
         drop(delivery);
-        let cleared = match outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            Err(_) => Ok(()),
+        let done = async {
+            match outcome.wait_for(Option::is_some).await {
+                Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
+                Err(_) => Ok(()),
+            }
+        };
+        let cleared = match consumer {
+            Some(consumer) => while_it_moves(&consumer, patience, done)
+                .await
+                .unwrap_or_else(|stuck| Err(format!("{stuck}; it is cleared when it does"))),
+            None => done.await,
         };
         cleared.map_err(|reason| {
             Refusal::new(
@@ -234,7 +244,9 @@ impl Session {
         let archived = delivery.chunks.archived;
         let chunk = delivery.chunks.make(now_unix_s(), archived);
         let setup = chunk.setup(delivery.watch_bytes);
-        let opened = consumer.call(Request::OpenChunk(setup), Vec::new()).await;
+        let opened = consumer.call(Request::OpenChunk(setup), Vec::new());
+        let opened = while_it_moves(&consumer, delivery.patience(), opened).await;
+        let opened = opened.unwrap_or_else(|stuck| Err(ConsumerError::Refused(stuck.to_string())));
         opened.map_err(|error| {
             let message = format!("the consumer daemon cannot begin a trace chunk: {error}");
             Refusal::new(ErrorCode::ENABLE_CONSUMER_FAILED, message)

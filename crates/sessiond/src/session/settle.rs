@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use consumer_api::StreamKey;
 use relay::client::Client;
-use relay::{DATA_HEADER_LEN, MAJOR, Minor, PacketIndex, Pending, Reply, Request, StreamHandle};
+use relay::{
+    DATA_HEADER_LEN, MAJOR, Minor, PacketIndex, Pending, Reply, Request, ReturnCode, StreamHandle,
+};
 use ring_buffer::UnderWay;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -68,36 +70,57 @@ impl Doubt {
     }
 }
 
-/// The packets of `doubts` that the relay daemon has, by stream, after `written` bytes of data. An error means that it
-/// cannot be told.
+/// What came of the questions.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// The packets that the relay daemon has, by stream.
+    pub(super) stored: HashMap<StreamKey, u64>,
+    /// Why it cannot be told of the others, if so.
+    pub(super) problem: Option<String>,
+}
+
+impl Settled {
+    /// Nobody could be asked.
+    pub(super) fn nothing(problem: String) -> Self {
+        Self {
+            stored: HashMap::new(),
+            problem: Some(problem),
+        }
+    }
+}
+
+/// Asks which packets of `doubts` the relay daemon has, after `written` bytes of data.
 pub(super) async fn settle(
     control: &OwnedFd,
     minor: Minor,
     doubts: &[Doubt],
     written: u64,
-) -> Result<HashMap<StreamKey, u64>, String> {
+) -> Settled {
+    let mut settled = Settled::default();
     let sent: Vec<_> = doubts
         .iter()
         .filter(|doubt| doubt.is_sent(written))
         .collect();
     if sent.is_empty() {
-        return Ok(HashMap::new());
+        return settled;
     }
-    match timeout(PATIENCE, ask_all(control, minor, &sent)).await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the relay daemon does not answer".into()),
-    }
+    let asking = ask_all(control, minor, &sent, &mut settled.stored);
+    settled.problem = match timeout(PATIENCE, asking).await {
+        Ok(result) => result.err().map(|error| error.to_string()),
+        Err(_) => Some("the relay daemon does not answer".into()),
+    };
+    settled
 }
 
 async fn ask_all(
     control: &OwnedFd,
     minor: Minor,
     doubts: &[&Doubt],
-) -> Result<HashMap<StreamKey, u64>, Box<dyn std::error::Error + Send + Sync>> {
+    stored: &mut HashMap<StreamKey, u64>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut control = stream(control)?;
     let mut client = Client::with_minor(minor);
     skip_old_replies(&mut control, minor).await?;
-    let mut stored = HashMap::new();
     for doubt in doubts {
         let mut has_index = !minor.has_indexes();
         let mut pause = FIRST_PAUSE;
@@ -112,7 +135,7 @@ async fn ask_all(
         }
         stored.insert(doubt.stream, doubt.packet.number);
     }
-    Ok(stored)
+    Ok(())
 }
 
 /// Reads the replies that the consumer daemon has not read: some look like those that are to come. The one to this
@@ -163,6 +186,9 @@ async fn pending(
     match ask(control, client).await? {
         Reply::Pending(Pending::No) => Ok(false),
         Reply::Pending(Pending::Yes) => Ok(true),
+        // The relay daemon does not know the stream any more. It forgets one when the consumer daemon has closed it
+        // and all packets until its end have come. (A stock one then hangs up.)
+        Reply::Pending(Pending::Failed(code)) if code == ReturnCode::MINUS_ONE.0 => Ok(false),
         other => Err(format!("the relay daemon answers {other:?}").into()),
     }
 }
@@ -210,6 +236,60 @@ pub(super) fn hang_up(sockets: &[SharedFd]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A relay daemon that says `replies`, and hangs up.
+    async fn settle_with(doubts: u64, replies: &'static [u8]) -> Settled {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = tokio::spawn(async move {
+            let (mut control, _) = listener.accept().await.unwrap();
+            control.write_all(replies).await.unwrap();
+            control.shutdown().await.unwrap();
+            let _ = control.read_to_end(&mut Vec::new()).await;
+        });
+        let control = OwnedFd::from(TcpStream::connect(address).unwrap());
+        let doubts: Vec<_> = (1..=doubts)
+            .map(|number| Doubt {
+                stream: StreamKey(number),
+                handle: number,
+                net_seq_num: 0,
+                packet: UnderWay {
+                    number: 10 + number,
+                    ..UnderWay::default()
+                },
+            })
+            .collect();
+        let settled = settle(&control, Minor(13), &doubts, u64::MAX).await;
+        drop(control);
+        relay.await.unwrap();
+        settled
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_closed_has_all_its_packets() {
+        // Version; nothing pending; pending, the index is taken, nothing pending; no such stream.
+        let settled = settle_with(
+            4,
+            &[
+                0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 10, 0, 0, 0, 0, 255, 255,
+                255, 255,
+            ],
+        )
+        .await;
+        let mut stored: Vec<_> = settled.stored.into_iter().collect();
+        stored.sort_unstable();
+        // What was told stays known when the relay daemon hangs up.
+        let known = [1, 2, 3].map(|number| (StreamKey(number), 10 + number));
+        assert_eq!(stored, known);
+        assert!(settled.problem.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_makes_no_sense_settles_nothing() {
+        let settled = settle_with(1, &[0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 77]).await;
+        assert!(settled.stored.is_empty());
+        assert!(settled.problem.unwrap().contains("77"));
+    }
 
     #[test]
     fn no_other_reply_looks_like_a_version() {

@@ -12,7 +12,7 @@ use control::ErrorCode;
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::consumer::{Consumer, ConsumerError};
-use crate::session::delivery::now_unix_s;
+use crate::session::delivery::{Patience, now_unix_s, while_it_moves};
 use crate::session::ledger::Tallied;
 use crate::session::live_trace::{BufferShape, LiveTrace};
 use crate::session::output::{OutputSetting, Place};
@@ -292,6 +292,7 @@ impl Session {
         let consumer = self
             .spawn_consumer()
             .map_err(|refusal| ConsumerError::Refused(refusal.message))?;
+        let remote = matches!(output, OutputSetup::Relay(_));
         let setup = SessionSetup {
             session_name: self.name.clone(),
             output,
@@ -315,11 +316,17 @@ impl Session {
             ending: ChunkEnding::Keep,
         };
         requests.push((close, Vec::new()));
-        all_done(&consumer, requests).await
+        let patience = match remote {
+            true => Patience::RELAY,
+            false => Patience::DIRECTORY,
+        };
+        let done = while_it_moves(&consumer, patience, all_done(&consumer, requests)).await;
+        done.unwrap_or_else(|stuck| Err(ConsumerError::Refused(stuck.to_string())))
     }
 }
 
-async fn all_done(
+/// Makes requests and waits for all answers.
+pub(super) async fn all_done(
     consumer: &Consumer,
     requests: Vec<(Request, Vec<SharedFd>)>,
 ) -> Result<(), ConsumerError> {

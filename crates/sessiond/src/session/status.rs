@@ -34,6 +34,14 @@ impl SessionCounters {
         }
     }
 
+    /// Takes away events and packets that were counted here too. What was discarded or lost stays that.
+    pub(super) fn take_away(&mut self, other: &Self) {
+        self.total = take_away(self.total, other.total);
+        for (name, counters) in &other.channels {
+            *self.channel_mut(name) = take_away(self.channel(name), *counters);
+        }
+    }
+
     /// Adds what was counted of a channel.
     pub(super) fn add_to_channel(&mut self, name: &str, more: &Counters) {
         self.total = add(self.total, *more);
@@ -57,6 +65,15 @@ fn add(a: Counters, b: Counters) -> Counters {
         bytes: a.bytes.saturating_add(b.bytes),
         discarded_events: a.discarded_events.saturating_add(b.discarded_events),
         lost_packets: a.lost_packets.saturating_add(b.lost_packets),
+    }
+}
+
+fn take_away(a: Counters, b: Counters) -> Counters {
+    Counters {
+        events: a.events.saturating_sub(b.events),
+        packets: a.packets.saturating_sub(b.packets),
+        bytes: a.bytes.saturating_sub(b.bytes),
+        ..a
     }
 }
 

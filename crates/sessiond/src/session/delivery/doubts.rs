@@ -5,7 +5,7 @@ use tracing::{debug, warn};
 use super::Delivery;
 use crate::session::consumer::Consumer;
 use crate::session::output::{PlaceKind, RelayPlace};
-use crate::session::settle::{self, Doubt};
+use crate::session::settle::{self, Doubt, Settled};
 
 /// What is to be asked of a relay daemon before somebody goes on.
 #[derive(Debug)]
@@ -29,6 +29,13 @@ impl Delivery {
         });
     }
 
+    /// Nobody goes on.
+    pub(super) fn forget_doubts(&mut self) {
+        if let Some(unsettled) = self.unsettled.take() {
+            settle::hang_up(&unsettled.relay.sockets);
+        }
+    }
+
     /// Asks what was left open, so that no packet is sent twice.
     pub(super) async fn settle(&mut self) {
         let Some(Unsettled { relay, doubts }) = self.unsettled.take() else {
@@ -40,18 +47,16 @@ impl Delivery {
             ([control, _], Ok(written)) => {
                 settle::settle(control, relay.minor(), &doubts, written).await
             }
-            (_, Err(error)) => Err(error),
-            _ => Err("there are no two sockets".into()),
+            (_, Err(error)) => Settled::nothing(error),
+            _ => Settled::nothing("there are no two sockets".into()),
         };
-        match settled {
-            Ok(stored) => {
-                for trace in self.ledger.live() {
-                    for (&stream, &packet) in &stored {
-                        trace.settle(stream, packet);
-                    }
-                }
+        for trace in self.ledger.live() {
+            for (&stream, &packet) in &settled.stored {
+                trace.settle(stream, packet);
             }
-            Err(error) => warn!("cannot tell what a killed consumer daemon has delivered: {error}"),
+        }
+        if let Some(problem) = settled.problem {
+            warn!("cannot tell all that a killed consumer daemon has delivered: {problem}");
         }
         settle::hang_up(&relay.sockets);
     }

@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    async fn fall_back(self: &Arc<Self>, delivery: &mut Delivery, reason: String) {
+    pub(super) async fn fall_back(self: &Arc<Self>, delivery: &mut Delivery, reason: String) {
         let setting = self.default_output();
         delivery.problem = Some(Problem::Failed(reason.clone()));
         match self.move_to(delivery, setting).await {
