@@ -1,9 +1,7 @@
 //! Consumer daemons are killed while they read the kernel's buffers: every event is there exactly once, or counted.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,70 +9,14 @@ use control::blocking::Client;
 use control::{SocketPath, v1};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
-    Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated_for, signal,
-    tracefs, trees_with_metadata,
+    KernelLoad, Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated_for,
+    signal, tracefs, trees_with_metadata,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
 const KILLS: i64 = 8;
-/// Calls of one round, each with a number of its own.
+/// Calls of one round.
 const CALLS: i64 = 30_000;
-
-/// A thread that makes numbered system calls when it is told to.
-struct Load {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    rounds: i64,
-}
-
-impl Load {
-    fn start() -> Result<Self> {
-        let mark = tracefs::mark()?;
-        let script = format!(
-            "import os, sys\n\
-             try: os.close({mark})\n\
-             except OSError: pass\n\
-             n = 0\n\
-             while sys.stdin.readline():\n \
-                for n in range(n, n + {CALLS}): os.umask(n)\n \
-                n += 1\n \
-                print('done', flush=True)"
-        );
-        let mut child = Command::new("python3")
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("no input")?;
-        let output = BufReader::new(child.stdout.take().context("no output")?);
-        Ok(Self {
-            child,
-            input,
-            output,
-            rounds: 0,
-        })
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.rounds += 1;
-        Ok(writeln!(self.input, "go")?)
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        ensure!(line == "done\n", "the load says {line:?}");
-        Ok(())
-    }
-
-    /// Number of calls that it made.
-    fn finish(mut self) -> Result<i64> {
-        drop(self.input);
-        ensure!(self.child.wait()?.success());
-        Ok(self.rounds * CALLS)
-    }
-}
 
 fn connect(target: &Target) -> Result<Client> {
     let socket = target.run_directory().join(control::CONTROL_SOCKET);
@@ -139,21 +81,15 @@ fn read(directory: &Path) -> Result<(Vec<Trace>, u64)> {
     Ok((traces, packets))
 }
 
-/// How often each numbered call of the marked thread was found.
+/// How often each numbered call was found.
 fn calls(traces: &[Trace]) -> Result<HashMap<i64, u32>> {
-    let mark = tracefs::mark()?;
-    let mut events = traces.iter().flat_map(|trace| &trace.events);
-    let marked = events
-        .find(|event| event.name == "syscall_entry_close" && event.number("fd") == Some(mark));
-    let tid = marked.and_then(|event| event.number("tid"));
-    let tid = tid.context("no thread was marked")?;
+    let thread = KernelLoad::thread(traces)?;
     let mut seen = HashMap::new();
-    for event in traces.iter().flat_map(|trace| &trace.events) {
-        if event.name == "syscall_entry_umask" && event.number("tid") == Some(tid) {
-            *seen
-                .entry(event.number("mask").context("no mask")?)
-                .or_default() += 1;
-        }
+    for number in traces
+        .iter()
+        .flat_map(|trace| KernelLoad::numbers(trace, thread))
+    {
+        *seen.entry(number).or_default() += 1;
     }
     Ok(seen)
 }
@@ -164,13 +100,14 @@ fn exactly_once(w: &mut World, relay: Option<Toolchain>) -> Result<()> {
     let output = w.path("traces/s");
     let channel = "--subbuf-size=64k --num-subbuf=512";
     let mut client = start(&target, relay.as_ref(), &output, channel)?;
-    let mut load = Load::start()?;
+    let mut load = KernelLoad::start()?;
     for _ in 0..KILLS {
-        load.begin()?;
+        load.begin(CALLS)?;
         kill_consumer(&target, &mut client)?;
         load.end()?;
     }
-    let made = load.finish()?;
+    let made = load.calls();
+    load.finish()?;
     target.lttng("stop")?.ok()?;
     let counted = counters(&mut client)?;
     let produced = tracefs::produced(w)?;
@@ -229,11 +166,15 @@ fn overload(w: &mut World, mode: &str) -> Result<()> {
         output.display()
     ))?;
     let mut client = connect(&target)?;
-    let mut loads = [Load::start()?, Load::start()?, Load::start()?];
+    let mut loads = [
+        KernelLoad::start()?,
+        KernelLoad::start()?,
+        KernelLoad::start()?,
+    ];
     for _ in 0..KILLS {
-        loads.iter_mut().try_for_each(Load::begin)?;
+        loads.iter_mut().try_for_each(|load| load.begin(CALLS))?;
         kill_consumer(&target, &mut client)?;
-        loads.iter_mut().try_for_each(Load::end)?;
+        loads.iter_mut().try_for_each(KernelLoad::end)?;
     }
     for load in loads {
         load.finish()?;

@@ -333,32 +333,20 @@ impl KernelSource {
                 break;
             }
             let page = Page::parse(&self.page, self.programs.machine())?;
+            let before = self.pages.head();
+            self.pages.keep(page.used() as u64);
             if page.missed().is_some() {
                 // What was overwritten was younger than all that was read before.
-                self.pages.drop_until(self.pages.head());
+                self.pages.drop_until(before);
             }
-            self.pages.keep(page.used() as u64);
         }
         Ok(())
     }
 
-    fn drop_oldest(&mut self) {
-        let oldest = self
-            .pages
-            .page_after(self.pages.delivered(), &mut self.page);
+    fn drop_oldest(&self) {
+        let oldest = self.pages.positions().nth(1);
         self.pages
             .drop_until(oldest.unwrap_or_else(|| self.pages.head()));
-    }
-
-    /// The positions before the pages that are kept, and the one behind the last.
-    fn positions(&mut self) -> Vec<PagePosition> {
-        let mut positions = vec![self.pages.delivered()];
-        while let Some(next) = positions.last()
-            && let Some(next) = self.pages.page_after(*next, &mut self.page)
-        {
-            positions.push(next);
-        }
-        positions
     }
 
     /// Lets `deliver` have packets of all pages that are kept; the newest `most` packets if that is not 0.
@@ -368,7 +356,7 @@ impl KernelSource {
         deliver: &mut Deliver<'_>,
     ) -> anyhow::Result<Result<(), OutputError>> {
         let flush = self.flush.take();
-        let positions = self.positions();
+        let positions: Vec<_> = self.pages.positions().collect();
         let count = positions.len() - 1;
         // Counted from the newest page, so that what is left out is as old as possible.
         let size = self.packet_pages as usize;
@@ -385,6 +373,8 @@ impl KernelSource {
             for at in &positions[last.saturating_sub(size)..last] {
                 self.pages.page_after(*at, &mut self.page);
                 self.transcode()?;
+                // Nothing is lost behind the first page that is kept.
+                self.transcoder.forget_discarded();
             }
             if packet == 0
                 && let Some((FlushMode::Full, _)) = flush
@@ -454,7 +444,7 @@ impl Source for KernelSource {
     }
 
     fn pending(&self) -> u64 {
-        self.capacity
+        self.capacity + self.pages.positions().count() as u64 / self.packet_pages
     }
 
     fn flush_or_idle(&mut self) -> Option<u64> {
@@ -462,7 +452,8 @@ impl Source for KernelSource {
         let idle =
             self.losses.nothing_to_read() && self.pages.is_empty() && self.pages.begun().is_none();
         if idle {
-            return Some(since.max(self.transcoder.last_timestamp()));
+            self.transcoder.idle_until(since);
+            return Some(self.transcoder.last_timestamp());
         }
         self.flush(FlushMode::Active);
         None

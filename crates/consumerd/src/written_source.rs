@@ -1,4 +1,6 @@
 //! Packets that the session daemon writes itself, one after the other, into a memfd: the state dump.
+//!
+//! The memfd begins with a word that is not 0 while something is made that is not written yet.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,6 +15,9 @@ use crate::source::{Deliver, Progress, Source, TakeError, Writers};
 
 /// Largest packet that is taken for possible, bytes.
 const MAX_PACKET_BYTES: u64 = 64 << 20;
+
+/// Bytes before the first packet.
+const WORD: u64 = 8;
 
 /// See the module.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ impl WrittenSource {
         Self {
             packets,
             pipe,
-            position: 0,
+            position: WORD,
             bytes: Vec::new(),
         }
     }
@@ -102,11 +107,15 @@ impl Source for WrittenSource {
     }
 
     fn flush_or_idle(&mut self) -> Option<u64> {
-        (self.pending() == 0).then(monotonic_now)
+        // Before the look: what is begun after it is younger.
+        let now = monotonic_now();
+        let mut word = [0; WORD as usize];
+        let idle = self.fill(&mut word, 0).unwrap_or(false) && word == [0; WORD as usize];
+        (idle && self.pending() == 0).then_some(now)
     }
 
     fn peek(&mut self, _: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {
-        let mut position = 0;
+        let mut position = WORD;
         // All of them: without the first one the others make no sense.
         while let Some(next) = self.read(position).map_err(OutputError::Refused)? {
             let packet = MemoryPacket::new(&self.bytes, None).map_err(OutputError::Refused)?;

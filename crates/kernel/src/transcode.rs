@@ -196,10 +196,25 @@ impl Transcoder {
         self.programs = programs;
     }
 
+    /// It was said that nothing older than this is to come, while no event was in the open packet: the next packet
+    /// begins no earlier, whatever the time stamp of its page.
+    pub fn idle_until(&mut self, time: u64) {
+        if self.events == 0 {
+            self.begin = None;
+            self.finished = true;
+        }
+        self.last = self.last.max(time);
+    }
+
     /// Counts events that the kernel dropped without a mark in a page: what it does when the buffer is
     /// full and must not be overwritten (`dropped events` in `per_cpu/cpuN/stats`).
     pub fn add_discarded(&mut self, events: u64) {
         self.discarded += events;
+    }
+
+    /// The stream begins here: what was lost before is none of its business.
+    pub fn forget_discarded(&mut self) {
+        self.discarded = 0;
     }
 
     /// Discarded events of the stream so far.

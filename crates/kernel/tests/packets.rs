@@ -196,6 +196,20 @@ fn a_successor_goes_on_with_the_numbers() {
 }
 
 #[test]
+fn nothing_begins_before_what_was_said_to_be_idle() {
+    let schemas = [number(&MACHINE)];
+    let mut transcoder = transcoder(&schemas);
+    let empty = PageBuilder::new(&MACHINE, 100).finish();
+    transcoder.add_page(&empty).unwrap();
+    transcoder.idle_until(500);
+    let mut page = PageBuilder::new(&MACHINE, 200);
+    page.record(400, &number_record(1));
+    transcoder.add_page(&page.finish()).unwrap();
+    let packet = transcoder.finish(None);
+    assert_eq!((packet.begin, packet.end, packet.events), (500, 600, 1));
+}
+
+#[test]
 fn events_that_are_enabled_later_come_into_the_open_packet() {
     let number = number(&MACHINE);
     let later = schema(

@@ -193,6 +193,20 @@ impl PageStore {
 
     /// Copies the page behind a position; gives the position behind it, or `None` if there is no page.
     pub fn page_after(&self, at: PagePosition, page: &mut Vec<u8>) -> Option<PagePosition> {
+        let (offset, len, next) = self.next(at)?;
+        page.resize(len as usize, 0);
+        self.memory.copy_out(offset, page);
+        Some(next)
+    }
+
+    /// The positions before the pages that are kept, and the one behind the last.
+    pub fn positions(&self) -> impl Iterator<Item = PagePosition> {
+        let next = |at: &PagePosition| self.next(*at).map(|(_, _, next)| next);
+        std::iter::successors(Some(self.delivered()), next)
+    }
+
+    /// Where the page behind a position is, its length, and the position behind it.
+    fn next(&self, at: PagePosition) -> Option<(u64, u64, PagePosition)> {
         let at = self.place(at.0);
         if at >= self.head().0 {
             return None;
@@ -201,9 +215,8 @@ impl PageStore {
         let len = self.memory.word(offset).load(Ordering::Relaxed);
         // What is in the memory is not trusted with more than the page.
         let len = len.min(self.page_bytes);
-        page.resize(len as usize, 0);
-        self.memory.copy_out(offset + PREFIX, page);
-        Some(PagePosition(at + PREFIX + len.next_multiple_of(8)))
+        let next = PagePosition(at + PREFIX + len.next_multiple_of(8));
+        Some((offset + PREFIX, len, next))
     }
 
     /// Reads the next page from the kernel, or takes the one that a predecessor has read; `false` if there is none

@@ -493,6 +493,7 @@ impl Session {
         delivery.deferred.clear();
         for trace in self.ledger.live() {
             delivery.post(trace.next_handover()).await;
+            trace.trace.begin_chunk();
         }
         if !self.plan().active {
             // What was in the buffers when tracing stopped is still to be closed and delivered.

@@ -27,6 +27,9 @@ pub(super) trait LiveTrace: Debug + Send + Sync {
     /// The buffer of each stream.
     fn shapes(&self) -> Vec<BufferShape>;
 
+    /// A chunk has begun, and has nothing of the trace yet.
+    fn begin_chunk(&self) {}
+
     /// Nobody will read these buffers any more.
     fn give_up(&self);
 }

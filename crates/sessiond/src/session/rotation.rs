@@ -192,6 +192,9 @@ impl Session {
                 .unwrap_or_else(|stuck| Err(format!("{stuck}; it is cleared when it does"))),
             None => done.await,
         };
+        for trace in self.delivery.lock().await.live_traces() {
+            trace.begin_chunk();
+        }
         cleared.map_err(|reason| {
             Refusal::new(
                 ErrorCode::CLEAR_FAILED,

@@ -2,15 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use consumer_api::{BufferMode, Predecessor, StreamKey, StreamSetup, TraceKey, Wakeup};
 use ctf::packet::RawHeader64;
 use ctf::tsdl;
 use ctf::types::ByteOrder;
+use kernel::format::PageHeader;
+use kernel::machine::Machine;
 use kernel::schema;
 use kernel::statedump::{self, Sources};
-use kernel::transcode::StreamIdentity;
+use kernel::transcode::{Programs, StreamIdentity, Transcoder};
 use ring_buffer::monotonic_now;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -25,6 +28,15 @@ const NAME: &str = "state-dump";
 /// The consumer daemon needs some size; packets have their own.
 const SUBBUF_SIZE: u64 = 64 << 10;
 
+/// What the memfd begins with: nothing is being written, or something that may be as old as this.
+const IDLE: [u8; 8] = [0; 8];
+const BUSY: [u8; 8] = [1; 8];
+
+fn set_busy(packets: &File, word: [u8; 8]) {
+    // It fits where it was.
+    let _ = packets.write_all_at(&word, 0);
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct StateDumpStream {
@@ -34,6 +46,8 @@ pub(super) struct StateDumpStream {
     written: Mutex<Written>,
     packets: SharedFd,
     wakeup_reader: SharedFd,
+    /// Viewers are told this often that there is nothing new; 0 = there are none.
+    live_timer_us: u64,
 }
 
 #[derive(Debug)]
@@ -50,6 +64,7 @@ impl StateDumpStream {
         uuid: [u8; 16],
         key: StreamKey,
         others: impl Iterator<Item = &'n str> + Clone,
+        live_timer_us: u64,
     ) -> io::Result<Self> {
         let mut channel_name = NAME.to_owned();
         while others.clone().any(|other| other == channel_name) {
@@ -57,6 +72,8 @@ impl StateDumpStream {
         }
         let stream_id = others.count() as u32;
         let packets = memfd_create("lttng-state-dump", MemfdFlags::CLOEXEC)?;
+        let mut file = File::from(packets.try_clone()?);
+        file.write_all(&IDLE)?;
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok(Self {
             key,
@@ -68,11 +85,12 @@ impl StateDumpStream {
             channel_name,
             packets: Arc::new(packets.try_clone()?),
             written: Mutex::new(Written {
-                packets: File::from(packets),
+                packets: file,
                 wakeup: File::from(writer),
                 count: 0,
             }),
             wakeup_reader: Arc::new(reader),
+            live_timer_us,
         })
     }
 
@@ -93,14 +111,34 @@ impl StateDumpStream {
 
     /// Looks at the system and writes down what there is.
     pub(super) fn write(&self) {
+        // Held meanwhile, so that packets are in the order of time.
+        let mut written = lock(&self.written);
+        set_busy(&written.packets, BUSY);
         let dump = statedump::collect(&Sources::default(), &self.identity, &mut monotonic_now);
         if dump.left_out > 0 {
             warn!("{} events of the state dump found no room", dump.left_out);
         }
-        let mut bytes = dump.bytes;
+        self.append(&mut written, dump.bytes, &dump.packet_lens);
+    }
+
+    /// A chunk has begun: relay daemons do not tell viewers of a stream without a packet that it is idle.
+    pub(super) fn begin_chunk(&self) {
         let mut written = lock(&self.written);
+        // Otherwise the first dump is still to come.
+        if self.live_timer_us != 0 && written.count > 0 {
+            let machine = Machine::native(&PageHeader::LONG_64);
+            set_busy(&written.packets, BUSY);
+            let programs = Arc::new(Programs::new(&machine, []));
+            let mut empty = Transcoder::new(programs, self.identity);
+            let bytes = empty.finish(Some(monotonic_now())).bytes.to_vec();
+            let len = bytes.len();
+            self.append(&mut written, bytes, &[len]);
+        }
+    }
+
+    fn append(&self, written: &mut Written, mut bytes: Vec<u8>, packet_lens: &[usize]) {
         let mut at = 0;
-        for len in dump.packet_lens {
+        for len in packet_lens {
             // Numbers go on where the dump of an earlier start ended.
             if let Ok((header, _)) = RawHeader64::mut_from_prefix(&mut bytes[at..]) {
                 header.common.packet_seq_num = written.count.into();
@@ -111,6 +149,7 @@ impl StateDumpStream {
         if let Err(error) = written.packets.write_all(&bytes) {
             warn!("cannot store the state dump: {error}");
         }
+        set_busy(&written.packets, IDLE);
         // A full pipe wakes the reader as well.
         let _ = written.wakeup.write(&[0]);
     }
@@ -133,7 +172,7 @@ impl StateDumpStream {
             wakeup: Wakeup::ByWriter,
             switch_timer_us: 0,
             read_timer_us: 0,
-            live_timer_us: 0,
+            live_timer_us: self.live_timer_us,
             tracefile_size: 0,
             tracefile_count: 0,
             resume,

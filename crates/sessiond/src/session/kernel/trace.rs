@@ -62,7 +62,10 @@ impl KernelTrace {
         let channels = plan.channels.len() as u64;
         let last = identity.first_stream + channels * u64::from(cpus);
         let names = plan.channels.iter().map(|channel| channel.name.as_str());
-        let state_dump = StateDumpStream::create(identity.uuid, StreamKey(last), names)?;
+        let live_timers = plan.channels.iter().map(|c| c.attributes.live_timer_us);
+        let live_timer_us = live_timers.max().unwrap_or(0);
+        let state_dump =
+            StateDumpStream::create(identity.uuid, StreamKey(last), names, live_timer_us)?;
         let mut metadata = MetadataText::new(preamble)?;
         metadata.append(&state_dump.metadata())?;
         let mut trace = Self {
@@ -230,6 +233,10 @@ impl LiveTrace for KernelTrace {
             .iter()
             .flat_map(KernelChannel::shapes)
             .collect()
+    }
+
+    fn begin_chunk(&self) {
+        self.state_dump.begin_chunk();
     }
 
     fn give_up(&self) {}
