@@ -38,6 +38,9 @@ pub fn event_name<'n>(subsystem: &str, event: &'n str) -> Cow<'n, str> {
 }
 
 fn renamed(subsystem: &str, event: &str) -> Option<&'static Renamed> {
+    if subsystem == table::KVM && cfg!(not(any(target_arch = "x86", target_arch = "x86_64"))) {
+        return None;
+    }
     RENAMED
         .iter()
         .find(|renamed| renamed.subsystem == subsystem && renamed.kernel == event)

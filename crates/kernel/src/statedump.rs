@@ -12,6 +12,7 @@
 //! | `lttng_statedump_process_pid_ns` | `/proc/PID/task/TID/status`, for the namespace of the thread itself |
 //! | `lttng_statedump_file_descriptor` | `/proc/PID/fd`, `/proc/PID/fdinfo` |
 //! | `lttng_statedump_interrupt` | `/sys/kernel/irq` |
+//! | `lttng_statedump_network_interface` | netlink |
 //! | `lttng_statedump_block_device` | `/sys/class/block` |
 //! | `lttng_statedump_cpu_topology` | `/proc/cpuinfo`, on x86 |
 //!
@@ -21,6 +22,7 @@
 
 mod devices;
 mod events;
+mod network;
 mod packets;
 mod processes;
 
@@ -40,6 +42,8 @@ pub struct Sources {
     pub proc: PathBuf,
     /// `/sys`.
     pub sys: PathBuf,
+    /// Whether to tell of the network interfaces of the namespace that this process is in.
+    pub network: bool,
     /// Most bytes of packets. What would be beyond is left out, and [`StateDump::left_out`] tells.
     pub max_bytes: usize,
 }
@@ -47,8 +51,10 @@ pub struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self {
-            proc: "/proc".into(),
+            // With the kernel's own numbers, as its events have them, if that can be.
+            proc: crate::tasks::proc::find().unwrap_or_else(|_| "/proc".into()),
             sys: "/sys".into(),
+            network: true,
             max_bytes: 64 << 20,
         }
     }
@@ -80,6 +86,9 @@ pub fn collect(
     packets.mark(events::Kind::Start);
     processes::add(&sources.proc, &mut packets);
     devices::add_interrupts(&sources.sys, &mut packets);
+    if sources.network {
+        network::add(&mut packets);
+    }
     devices::add_block_devices(&sources.sys, &mut packets);
     devices::add_cpus(&sources.proc, &mut packets);
     packets.mark(events::Kind::End);

@@ -117,6 +117,7 @@ fn sources(root: &Path) -> Sources {
     Sources {
         proc: root.join("proc"),
         sys: root.join("sys"),
+        network: false,
         ..Sources::default()
     }
 }
@@ -203,5 +204,14 @@ fn this_system_is_described() {
     let name = format!("filename = \"{}\"", file.display());
     let has_file = |line: &String| line.contains(&own) && line.contains(&name);
     assert!(lines.iter().any(has_file), "{own}{name}");
+    let loopback = [
+        "lttng_statedump_network_interface { name = \"lo\", address_ipv4 = 0x7F000001 }",
+        // It is down.
+        "lttng_statedump_network_interface { name = \"lo\", address_ipv4 = 0x0 }",
+    ];
+    assert!(
+        lines.iter().any(|line| loopback.contains(&&line[..])),
+        "{lines:#?}"
+    );
     assert!(lines.last().unwrap().starts_with("lttng_statedump_end"));
 }

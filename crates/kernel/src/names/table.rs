@@ -163,6 +163,9 @@ pub const PREFIXED: &[Prefixed] = &[
     },
 ];
 
+/// Subsystem of virtual machines. LTTng has names of its own for what they do on x86, none for other machines.
+pub(crate) const KVM: &str = "kvm";
+
 /// Names that follow no rule.
 pub const RENAMED: &[Renamed] = &[
     renamed("net", "netif_receive_skb", "net_if_receive_skb"),
@@ -193,6 +196,42 @@ pub const RENAMED: &[Renamed] = &[
         "x86_platform_ipi_exit",
         "x86_irq_vectors_ipi_exit",
     ),
+    renamed(KVM, "kvm_entry", "kvm_x86_entry"),
+    renamed(KVM, "kvm_hypercall", "kvm_x86_hypercall"),
+    renamed(KVM, "kvm_hv_hypercall", "kvm_x86_hv_hypercall"),
+    renamed(KVM, "kvm_pio", "kvm_x86_pio"),
+    renamed(KVM, "kvm_cpuid", "kvm_x86_cpuid"),
+    renamed(KVM, "kvm_apic", "kvm_x86_apic"),
+    renamed(KVM, "kvm_exit", "kvm_x86_exit"),
+    renamed(KVM, "kvm_inj_virq", "kvm_x86_inj_virq"),
+    renamed(KVM, "kvm_inj_exception", "kvm_x86_inj_exception"),
+    renamed(KVM, "kvm_page_fault", "kvm_x86_page_fault"),
+    renamed(KVM, "kvm_msr", "kvm_x86_msr"),
+    renamed(KVM, "kvm_cr", "kvm_x86_cr"),
+    renamed(KVM, "kvm_pic_set_irq", "kvm_x86_pic_set_irq"),
+    renamed(KVM, "kvm_apic_ipi", "kvm_x86_apic_ipi"),
+    renamed(KVM, "kvm_apic_accept_irq", "kvm_x86_apic_accept_irq"),
+    renamed(KVM, "kvm_eoi", "kvm_x86_eoi"),
+    renamed(KVM, "kvm_pv_eoi", "kvm_x86_pv_eoi"),
+    renamed(KVM, "kvm_nested_vmrun", "kvm_x86_nested_vmrun"),
+    renamed(KVM, "kvm_nested_intercepts", "kvm_x86_nested_intercepts"),
+    renamed(KVM, "kvm_nested_vmexit", "kvm_x86_nested_vmexit"),
+    renamed(
+        KVM,
+        "kvm_nested_vmexit_inject",
+        "kvm_x86_nested_vmexit_inject",
+    ),
+    renamed(KVM, "kvm_nested_intr_vmexit", "kvm_x86_nested_intr_vmexit"),
+    renamed(KVM, "kvm_invlpga", "kvm_x86_invlpga"),
+    renamed(KVM, "kvm_skinit", "kvm_x86_skinit"),
+    renamed(KVM, "kvm_emulate_insn", "kvm_x86_emulate_insn"),
+    renamed(KVM, "kvm_write_tsc_offset", "kvm_x86_write_tsc_offset"),
+    renamed(
+        KVM,
+        "kvm_update_master_clock",
+        "kvm_x86_update_master_clock",
+    ),
+    renamed(KVM, "kvm_track_tsc", "kvm_x86_track_tsc"),
     renamed("skb", "kfree_skb", "skb_kfree"),
     renamed("skb", "consume_skb", "skb_consume"),
     renamed(

@@ -1,7 +1,7 @@
 //! The classes of the events.
 
 use ctf::metadata::EventClass;
-use ctf::types::{Encoding, Field, FieldType, IntegerType};
+use ctf::types::{ByteOrder, Encoding, Field, FieldByteOrder, FieldType, IntegerType};
 
 use crate::context::name_type;
 
@@ -16,10 +16,11 @@ pub(super) enum Kind {
     Interrupt,
     BlockDevice,
     CpuTopology,
+    NetworkInterface,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Start,
         Self::End,
         Self::ProcessState,
@@ -28,6 +29,7 @@ impl Kind {
         Self::Interrupt,
         Self::BlockDevice,
         Self::CpuTopology,
+        Self::NetworkInterface,
     ];
 
     pub(super) fn id(self) -> u16 {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Interrupt => "lttng_statedump_interrupt",
             Self::BlockDevice => "lttng_statedump_block_device",
             Self::CpuTopology => "lttng_statedump_cpu_topology",
+            Self::NetworkInterface => "lttng_statedump_network_interface",
         }
     }
 
@@ -84,6 +87,7 @@ impl Kind {
                 ("tid", Type::S32),
             ],
             Self::BlockDevice => &[("dev", Type::U32), ("diskname", Type::Text)],
+            Self::NetworkInterface => &[("name", Type::Text), ("address_ipv4", Type::Network32)],
             Self::CpuTopology => &[
                 ("architecture", Type::Text),
                 ("cpu_id", Type::U16),
@@ -112,6 +116,8 @@ enum Type {
     X32,
     O32,
     X64,
+    /// In the network's byte order.
+    Network32,
     /// Of a thread.
     Name,
     /// Text with a zero byte after it.
@@ -133,6 +139,11 @@ impl Type {
             Self::X32 => integer(32, false, 16),
             Self::O32 => integer(32, false, 8),
             Self::X64 => integer(64, false, 16),
+            Self::Network32 => {
+                let mut address = integer(32, false, 16);
+                address.byte_order = FieldByteOrder::Explicit(ByteOrder::Big);
+                address
+            }
             Self::Name => return name_type(),
             Self::Text => {
                 return FieldType::String {

@@ -4,8 +4,8 @@ use ctf::types::ByteOrder;
 
 use super::StateDump;
 use super::events::Kind;
-use crate::context::NAME_LEN;
 use crate::machine::Number;
+use crate::tasks::Name;
 use crate::transcode::StreamIdentity;
 use crate::transcode::header;
 
@@ -143,10 +143,7 @@ impl Payload<'_> {
     }
 
     /// The name of a thread.
-    pub(super) fn name(&mut self, name: &str) {
-        let mut field = [0; NAME_LEN];
-        let length = name.len().min(NAME_LEN - 1);
-        field[..length].copy_from_slice(&name.as_bytes()[..length]);
-        self.bytes.extend(field);
+    pub(super) fn name(&mut self, name: &Name) {
+        self.bytes.extend(name);
     }
 }

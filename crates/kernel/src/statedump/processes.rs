@@ -6,6 +6,8 @@ use std::path::Path;
 use super::events::Kind;
 use super::packets::Packets;
 use super::{numbers, text};
+use crate::tasks::Name;
+use crate::tasks::proc::kernel_name;
 
 /// `PF_KTHREAD` in the flags of a thread.
 const KERNEL_THREAD: u64 = 0x0020_0000;
@@ -22,7 +24,9 @@ pub(super) fn add(proc: &Path, packets: &mut Packets<'_>) {
             else {
                 continue;
             };
-            thread.add(pid, tid, packets);
+            let sched = || fs::read(task.join("sched")).ok();
+            let name = kernel_name(thread.name.as_bytes(), thread.flags, sched);
+            thread.add(pid, tid, &name, packets);
             add_namespace(&task, tid, packets);
         }
         add_files(&process, pid, packets);
@@ -71,12 +75,12 @@ impl Thread {
         }
     }
 
-    fn add(&self, pid: u32, tid: u32, packets: &mut Packets<'_>) {
+    fn add(&self, pid: u32, tid: u32, name: &Name, packets: &mut Packets<'_>) {
         packets.add(Kind::ProcessState, |payload| {
             payload.u32(tid);
             payload.u32(pid);
             payload.u32(self.ppid);
-            payload.name(&self.name);
+            payload.name(name);
             payload.u32((self.flags & KERNEL_THREAD != 0).into());
             payload.u32(MODE_UNKNOWN);
             // No mode below that.

@@ -110,19 +110,9 @@ impl Proc {
         Some(Stat::parse(&self.text(&format!("{pid}/stat"))?)?.ppid)
     }
 
-    /// The name that the kernel's events show: `stat` has more of it for threads of the kernel.
     fn name(&self, pid: u32, tid: u32, stat: &Stat) -> Name {
-        if stat.flags & KERNEL_THREAD == 0 {
-            return name(&stat.name);
-        }
         let sched = || self.text(&format!("{pid}/task/{tid}/sched"));
-        let needs_more = stat.flags & WORKER != 0;
-        let known = needs_more.then(sched).flatten();
-        match known.as_deref().and_then(first_name) {
-            Some(known) => name(known),
-            None if needs_more => name(worker_name(&stat.name)),
-            None => name(&stat.name),
-        }
+        kernel_name(&stat.name, stat.flags, sched)
     }
 
     /// The beginning of a file.
@@ -133,6 +123,22 @@ impl Proc {
         let got = rustix::io::read(&file, &mut text[..]).ok()?;
         text.truncate(got);
         Some(text)
+    }
+}
+
+/// The name that the kernel's events show, of which `stat` has more for threads of the kernel. `sched` is the text
+/// of that file, if it is needed.
+pub(crate) fn kernel_name(
+    shown: &[u8],
+    flags: u64,
+    sched: impl FnOnce() -> Option<Vec<u8>>,
+) -> Name {
+    if flags & KERNEL_THREAD == 0 || flags & WORKER == 0 {
+        return name(shown);
+    }
+    match sched().as_deref().and_then(first_name) {
+        Some(known) => name(known),
+        None => name(worker_name(shown)),
     }
 }
 

@@ -29,9 +29,11 @@ impl Session {
         self.deliver_again(requests).await
     }
 
-    /// Lets the applications record their state again. Returns when those that answer have done it.
+    /// Lets the applications record their state again, and records that of the system again. Returns when those
+    /// applications that answer have done it.
     pub(crate) async fn regenerate_statedump(self: &Arc<Self>, apps: &Apps) -> Result<(), Refusal> {
         let plan = self.plan().regenerate_statedump()?;
+        self.dump_kernel_state().await;
         self.change(apps, plan).await
     }
 }

@@ -82,6 +82,13 @@ impl Session {
         }
     }
 
+    /// Writes the state of the system into the trace again, if there is one.
+    pub(super) async fn dump_kernel_state(&self) {
+        if let Some(trace) = &self.kernel.lock().await.trace {
+            tokio::task::block_in_place(|| trace.dump_state());
+        }
+    }
+
     /// Stops recording.
     pub(super) async fn stop_kernel(&self) {
         let side = self.kernel.lock().await;
