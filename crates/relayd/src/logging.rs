@@ -11,6 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::log_quota::QuotaLayer;
+
 /// `verbose` is how often `-v` was given.
 pub(crate) fn init(verbose: u8) {
     let level = match verbose {
@@ -35,6 +37,7 @@ pub(crate) fn init(verbose: u8) {
     });
     tracing_subscriber::registry()
         .with(level)
+        .with(QuotaLayer)
         .with(journal)
         .with(stderr)
         .init();

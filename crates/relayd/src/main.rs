@@ -23,6 +23,7 @@ mod guests;
 mod keepalive;
 mod live;
 mod local;
+mod log_quota;
 mod logging;
 mod output;
 mod pipe;

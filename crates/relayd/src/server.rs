@@ -16,6 +16,7 @@ use crate::counters::count;
 use crate::guests::{Guests, Room};
 use crate::keepalive::KeepAlive;
 use crate::live::{NotServedError, Viewers, ViewersWatch};
+use crate::log_quota;
 use crate::relay::Relay;
 use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
@@ -132,7 +133,8 @@ pub(crate) fn serve(
         } else {
             relay.sweep_in()
         };
-        let timeout = [timeout, manager.beat_in()].into_iter().flatten().min();
+        let timeout = [timeout, manager.beat_in(), log_quota::due_in()];
+        let timeout = timeout.into_iter().flatten().min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -145,6 +147,7 @@ pub(crate) fn serve(
             servers.workers.sweep();
         }
         manager.beat(|| watch.are_well());
+        log_quota::tell();
         paused = false;
         for (listener, port) in [
             (&listeners.control, Port::Target(Kind::Control)),
@@ -159,6 +162,7 @@ pub(crate) fn serve(
     servers.workers.stop();
     close_all(relay);
     servers.viewers.stop();
+    log_quota::tell_the_last();
     Ok(())
 }
 

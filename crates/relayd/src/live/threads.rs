@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::connection::{Turn, ViewerConnection};
 use super::mailbox::{Mailbox, Waker};
+use crate::pulse::{ILL_AFTER, Pulse};
 use crate::relay::Relay;
 
 /// Viewers at once: they must not push the targets out.
@@ -34,7 +35,7 @@ struct Shared {
 /// Those that are there, by the numbers they are told.
 #[derive(Debug, Default)]
 struct Present {
-    mailboxes: HashMap<u64, Arc<Mailbox>>,
+    mailboxes: HashMap<u64, (Arc<Mailbox>, Arc<Pulse>)>,
     last: u64,
 }
 
@@ -66,11 +67,13 @@ impl Viewers {
     ) -> Result<(), NotServedError> {
         let place = VacantPlace::take(&self.0)?;
         let mailbox = Mailbox::new()?;
+        let pulse = Arc::new(Pulse::default());
         let id = {
             let mut present = self.0.lock();
             present.last += 1;
             let id = present.last;
-            present.mailboxes.insert(id, Arc::clone(&mailbox));
+            let told = (Arc::clone(&mailbox), Arc::clone(&pulse));
+            present.mailboxes.insert(id, told);
             id
         };
         let guest = Guest { place, id };
@@ -79,7 +82,7 @@ impl Viewers {
             .stack_size(STACK);
         thread.spawn(move || {
             let connection = ViewerConnection::new(socket, address, id);
-            run(&guest.place.0.relay, connection, &mailbox);
+            run(&guest.place.0.relay, connection, &mailbox, &pulse);
             tracing::info!(peer = %address, "viewer is gone");
             drop(guest);
         })?;
@@ -95,7 +98,7 @@ impl Viewers {
     pub(crate) fn stop(self) {
         let end = Instant::now() + STOP_PATIENCE;
         let mut present = self.0.lock();
-        for mailbox in present.mailboxes.values() {
+        for (mailbox, _) in present.mailboxes.values() {
             mailbox.stop();
         }
         while !present.mailboxes.is_empty() {
@@ -123,6 +126,13 @@ impl ViewersWatch {
     /// How many are connected.
     pub(crate) fn connections(&self) -> usize {
         self.0.lock().mailboxes.len()
+    }
+
+    /// All come round.
+    pub(crate) fn are_well(&self) -> bool {
+        let present = self.0.lock();
+        let mut viewers = present.mailboxes.values();
+        viewers.all(|(_, pulse)| pulse.busy_for() < ILL_AFTER)
     }
 }
 
@@ -174,9 +184,10 @@ impl Drop for Guest {
 }
 
 /// Serves one viewer to its end.
-fn run(relay: &Relay, mut connection: ViewerConnection, mailbox: &Arc<Mailbox>) {
+fn run(relay: &Relay, mut connection: ViewerConnection, mailbox: &Arc<Mailbox>, pulse: &Pulse) {
     let waker = Waker::new(mailbox);
     while !mailbox.is_stopped() {
+        pulse.begins();
         let (flags, due) = match connection.serve(relay, &waker) {
             Turn::Read(due) => (PollFlags::IN, due),
             Turn::Write => (PollFlags::OUT, None),
@@ -190,6 +201,7 @@ fn run(relay: &Relay, mut connection: ViewerConnection, mailbox: &Arc<Mailbox>) 
             PollFd::new(connection.socket(), flags),
             PollFd::from_borrowed_fd(mailbox.as_fd(), PollFlags::IN),
         ];
+        pulse.ends();
         match poll(&mut ready, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {

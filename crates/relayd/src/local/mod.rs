@@ -200,7 +200,9 @@ struct Oracle {
 impl Oracle {
     fn answer(&self, question: Question, asked: &[u8]) -> Vec<u8> {
         match question {
-            Question::Health => health::answer(self.workers.are_well(), asked),
+            Question::Health => {
+                health::answer(self.workers.are_well(), self.viewers.are_well(), asked)
+            }
             Question::Status => status::answer(self).into_bytes(),
             Question::Metrics => metrics::answer(self, asked),
         }
