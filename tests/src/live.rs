@@ -68,12 +68,23 @@ impl LiveReader {
         Self::spawn(&["--input-format=lttng-live", &url])
     }
 
+    /// As [`LiveReader::start`], but babeltrace2 keeps back what it writes, as it does into a pipe.
+    pub fn start_keeping(relay: &Relay, session: &str) -> Result<Self> {
+        let url = format!("{}/host/target/{session}", relay.live_url());
+        let program = Command::new(require("babeltrace2")?);
+        Self::run(program, &["--input-format=lttng-live", &url])
+    }
+
     /// Runs babeltrace2 with these arguments.
     pub fn spawn(args: &[&str]) -> Result<Self> {
         // Its output is a pipe, so it would keep it back.
-        let mut child = Command::new(require("stdbuf")?)
-            .arg("-oL")
-            .arg(require("babeltrace2")?)
+        let mut program = Command::new(require("stdbuf")?);
+        program.arg("-oL").arg(require("babeltrace2")?);
+        Self::run(program, args)
+    }
+
+    fn run(mut program: Command, args: &[&str]) -> Result<Self> {
+        let mut child = program
             .args(["--clock-seconds", "--no-delta"])
             .args(args)
             .stdin(Stdio::null())

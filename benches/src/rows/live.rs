@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use system_tests::{App, Follower, LiveReader, Viewer, monotonic_ns};
+use system_tests::{App, Follower, LiveReader, Relay, Viewer, monotonic_ns};
 
 use crate::Settings;
 use crate::place::{Place, Route};
@@ -69,18 +69,31 @@ fn one_session(place: &Place, settings: &Settings, daemons: &str, table: &mut Ta
     );
 
     // Stock lets only one viewer in at a time.
-    let mut reader = LiveReader::start(&place.relay, "s")?;
-    Viewer::new(port)?.wait_for_clients("s", 1)?;
-    app.begin_round()?;
-    let round = app.end_round(LIMIT)?;
-    reader.wait_for(usize::try_from(round.loops)?)?;
-    let delays = std::mem::take(&mut reader.delays);
-    add(
-        place.side,
-        &format!("{daemons}: event shown by babeltrace2"),
-        delays,
-        table,
-    );
+    for (start, how) in [
+        (
+            LiveReader::start as fn(&Relay, &str) -> Result<LiveReader>,
+            "shown by babeltrace2",
+        ),
+        (
+            LiveReader::start_keeping,
+            "written into a pipe by babeltrace2",
+        ),
+    ] {
+        let mut reader = start(&place.relay, "s")?;
+        Viewer::new(port)?.wait_for_clients("s", 1)?;
+        app.begin_round()?;
+        let round = app.end_round(LIMIT)?;
+        reader.wait_for(usize::try_from(round.loops)?)?;
+        let delays = std::mem::take(&mut reader.delays);
+        add(
+            place.side,
+            &format!("{daemons}: event {how}"),
+            delays,
+            table,
+        );
+        drop(reader);
+        Viewer::new(port)?.wait_for_clients("s", 0)?;
+    }
     app.finish()
 }
 

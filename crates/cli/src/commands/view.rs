@@ -35,6 +35,10 @@ pub(crate) struct Args {
 /// The viewers that are tried without `--viewer`.
 const VIEWERS: [&str; 2] = ["babeltrace2", "babeltrace"];
 
+/// How long the viewer of a live session sleeps when there is nothing to show, and shows nothing that comes
+/// meanwhile. With a relay daemon of ours, which holds its answers back, it seldom does; one of stock's it asks as often.
+const RETRY_US: u32 = 5000;
+
 /// What is shown.
 enum Trace {
     Directory(String),
@@ -180,6 +184,9 @@ fn show(ui: &Ui, trace: &Trace, viewer: Option<&str>) -> Exit {
         let mut command = Command::new(program);
         if let Trace::Live(_) = trace {
             command.args(["-i", "lttng-live"]);
+            if program == VIEWERS[0] {
+                command.arg(format!("--retry-duration={RETRY_US}"));
+            }
         }
         let error = command.arg(place).exec();
         let absent = error.kind() == io::ErrorKind::NotFound;

@@ -24,7 +24,7 @@ mod wire;
 
 pub use curb::Curb;
 pub use entry::{SessionEntry, StreamEntry};
-pub use patience::Patience;
+pub use patience::{Expected, Patience, Ticks};
 pub use peer::{ViewerClose, ViewerPeer, ViewerStep};
 pub use published::{Beacon, Cursor, Next, Place, Published, State};
 pub use reply::{IndexReply, ViewerIndex, ViewerReply};

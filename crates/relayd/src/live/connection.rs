@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use relay::live::{MAX_VIEWER_REQUEST_LEN, ViewerPeer, ViewerRequest, ViewerStep};
 
@@ -11,8 +11,6 @@ use super::output::Output;
 use super::viewer::{Answered, Asking, Viewer};
 use crate::relay::Relay;
 
-/// An answer that tells nothing is held back so long at most: a viewer may have more to do than to wait.
-const MAX_HOLD: Duration = Duration::from_secs(1);
 /// Requests answered before other viewers are served.
 const REQUESTS_PER_TURN: usize = 16;
 
@@ -92,7 +90,10 @@ impl ViewerConnection {
                 None => match self.peer.next_request(self.id) {
                     ViewerStep::NeedMore if ended => return Ok(Turn::Close),
                     ViewerStep::NeedMore => return Ok(Turn::Read(None)),
-                    ViewerStep::Request(request) => request,
+                    ViewerStep::Request(request) => {
+                        self.viewer.on_question(request, Instant::now());
+                        request
+                    }
                     ViewerStep::Reply(reply) => {
                         self.output.reply(&reply);
                         if !self.output.write(&self.socket)? {
@@ -116,18 +117,20 @@ impl ViewerConnection {
             if ended && held.is_some() {
                 return Ok(Turn::Close);
             }
-            let until = held.map_or_else(|| Instant::now() + MAX_HOLD, |held| held.until);
+            let now = Instant::now();
             // A viewer that asks on does not wait for this answer only.
-            let may_wait = self.peer.buffered() == 0 && Instant::now() < until;
+            let may_wait = self.peer.buffered() == 0 && held.is_none_or(|held| now < held.until);
             let asking = Asking {
                 minor: self.peer.minor(),
+                now,
                 waker: may_wait.then_some(waker),
             };
             match self
                 .viewer
                 .answer(relay, request, asking, &mut self.output)?
             {
-                Answered::Held => {
+                Answered::Held(until) => {
+                    let until = held.map_or(until, |held| held.until);
                     self.held = Some(Held { request, until });
                     return Ok(Turn::Read(Some(until)));
                 }

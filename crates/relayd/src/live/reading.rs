@@ -1,6 +1,7 @@
 //! A stream as its viewers use it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use relay::live::{Beacon, Cursor, StreamEntry};
 
@@ -57,6 +58,11 @@ impl SharedStream {
     pub(super) fn has_packet(&self, mut cursor: Cursor) -> bool {
         self.with_live(|live, _, _| live.has_packet(&mut cursor))
             .unwrap_or(false)
+    }
+
+    /// When there was something new last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.with_live(|live, _, _| live.heard).flatten()
     }
 
     /// Waits for news.

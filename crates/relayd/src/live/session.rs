@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use relay::live::{Cursor, SessionEntry};
+use relay::live::{Cursor, Expected, SessionEntry, Ticks};
 use relay::server::names::RelativePath;
 use relay::{CreateSession, RelaySessionId, StreamHandle, TraceFormat};
 
@@ -50,6 +51,7 @@ pub(crate) struct LiveSession {
     rotating: AtomicBool,
     /// The newest time of the trace clock that an index told.
     newest: AtomicU64,
+    ticks: Mutex<Ticks>,
     state: Mutex<State>,
 }
 
@@ -121,6 +123,7 @@ impl LiveSession {
             closed: AtomicBool::new(false),
             rotating: AtomicBool::new(false),
             newest: AtomicU64::new(0),
+            ticks: Mutex::default(),
             state: Mutex::default(),
         }
     }
@@ -215,7 +218,18 @@ impl LiveSession {
     pub(crate) fn on_time(&self, timestamp_end: u64) {
         if self.is_live() {
             self.newest.fetch_max(timestamp_end, Ordering::SeqCst);
+            self.ticks().on_news(Instant::now());
         }
+    }
+
+    /// What is known of the next news of a stream that had news last at that time.
+    pub(super) fn expected(&self, heard: Option<Instant>) -> Expected {
+        let timer = Duration::from_micros(self.info.live_timer_us.into());
+        self.ticks().expected(heard, timer)
+    }
+
+    fn ticks(&self) -> MutexGuard<'_, Ticks> {
+        self.ticks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A rotation or clear begins, or ends.

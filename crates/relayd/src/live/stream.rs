@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind::{NotFound, UnexpectedEof};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use relay::live::{Beacon, Cursor, Next, Place, Published, State, ViewerIndex};
 use relay::server::index_file::{HEADER_LEN, IndexRecord, IndexVersion};
@@ -32,6 +33,8 @@ pub(crate) struct LiveStream {
     /// Of the stretches that have one, by number. Kept while there are viewers.
     directories: VecDeque<(u64, Directory)>,
     wakers: Wakers,
+    /// When there was something new last.
+    pub(super) heard: Option<Instant>,
     /// The files opened last, which viewers share.
     files: Weak<OpenFiles>,
 }
@@ -74,6 +77,7 @@ impl LiveStream {
             views: 0,
             directories: VecDeque::new(),
             wakers: Wakers::default(),
+            heard: None,
             files: Weak::new(),
         }
     }
@@ -91,12 +95,14 @@ impl LiveStream {
         } else {
             self.published.forget_old();
         }
+        self.heard = Some(Instant::now());
         self.wakers.wake();
     }
 
     /// An index or a beacon came; see [`Published::on_index`].
     pub(crate) fn on_index(&mut self, index: &PacketIndex, waiting: bool) {
         if self.published.on_index(index, waiting) {
+            self.heard = Some(Instant::now());
             self.wakers.wake();
         }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use relay::live::{
-    AttachStatus, Beacon, CreateStatus, Curb, DetachStatus, FLAG_NEW_METADATA, FLAG_NEW_STREAM,
-    IndexReply, IndexStatus, MetadataStatus, NewStreamsStatus, PacketStatus, Patience, Seek,
-    ViewerReply, ViewerRequest,
+    AttachStatus, Beacon, CreateStatus, Curb, DetachStatus, Expected, FLAG_NEW_METADATA,
+    FLAG_NEW_STREAM, IndexReply, IndexStatus, MetadataStatus, NewStreamsStatus, PacketStatus,
+    Patience, Seek, ViewerReply, ViewerRequest,
 };
 use relay::{Minor, RelaySessionId, StreamHandle, TraceFormat};
 
@@ -38,6 +39,7 @@ pub(super) struct Viewer {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking<'a> {
     pub(super) minor: Minor,
+    pub(super) now: Instant,
     /// `None`: answer now, even if there is nothing to tell.
     pub(super) waker: Option<&'a Waker>,
 }
@@ -46,8 +48,8 @@ pub(super) struct Asking<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     Yes,
-    /// There is nothing to tell; the waker is called when it is worth to try again.
-    Held,
+    /// There is nothing to tell until then; the waker is called when it is worth to try again.
+    Held(Instant),
 }
 
 impl Viewer {
@@ -59,8 +61,10 @@ impl Viewer {
         asking: Asking<'_>,
         output: &mut Output,
     ) -> std::io::Result<Answered> {
-        let may_wait = self.patience.may_wait(request);
-        let waker = asking.waker.filter(|_| may_wait);
+        let expected = self.expected(request);
+        let until = self.patience.hold(request, expected, asking.now);
+        let held = Answered::Held(until.unwrap_or(asking.now));
+        let waker = asking.waker.filter(|_| until.is_some());
         match request {
             ViewerRequest::ListSessions => list(relay, asking.minor, output),
             ViewerRequest::CreateSession => {
@@ -82,7 +86,7 @@ impl Viewer {
                     if let Some(waker) = waker.filter(|_| looks_at_flags) {
                         self.watch_sessions(waker);
                     }
-                    return Ok(Answered::Held);
+                    return Ok(held);
                 };
                 if self.has_fresh_streams() {
                     reply.flags |= FLAG_NEW_STREAM;
@@ -95,15 +99,37 @@ impl Viewer {
                 len_bytes,
             } => self.packet(stream, (offset_bytes, len_bytes), output),
             ViewerRequest::Metadata { stream } => {
-                return self.metadata(stream, Asking { waker, ..asking }, output);
+                let asking = Asking { waker, ..asking };
+                if !self.metadata(stream, asking, output)? {
+                    return Ok(held);
+                }
             }
             ViewerRequest::NewStreams { session } => {
-                return Ok(self.new_streams(session, waker, output));
+                if !self.new_streams(session, Asking { waker, ..asking }, output) {
+                    return Ok(held);
+                }
             }
             // Handled by the peer.
             ViewerRequest::Connect { .. } => {}
         }
         Ok(Answered::Yes)
+    }
+
+    /// A question has come, which [`Viewer::answer`] is called for.
+    pub(super) fn on_question(&mut self, request: ViewerRequest, now: Instant) {
+        self.patience.on_question(request, now);
+    }
+
+    /// What is known of the news that are asked for.
+    fn expected(&self, request: ViewerRequest) -> Expected {
+        let ViewerRequest::NextIndex { stream } = request else {
+            return Expected::default();
+        };
+        let watched = self.streams.get(&stream);
+        watched
+            .and_then(|watched| Some((watched, self.attachments.get(&watched.session)?)))
+            .map(|(watched, attachment)| attachment.session.expected(watched.view.stream.heard()))
+            .unwrap_or_default()
     }
 
     fn attach(
@@ -265,12 +291,12 @@ impl Viewer {
             Told::End => IndexReply::bare(IndexStatus::HUP),
         };
         if told.may_wait() {
-            self.patience
-                .on_nothing(ViewerRequest::NextIndex { stream: handle });
+            let request = ViewerRequest::NextIndex { stream: handle };
+            self.patience.on_nothing(request, asking.now);
         } else if matches!(told, Told::Packet(_)) {
-            self.patience.on_packet();
+            self.patience.on_packet(asking.now);
         } else {
-            self.patience.on_something();
+            self.patience.on_something(asking.now);
         }
         let trace = watched.view.stream.trace_id();
         if told == Told::End {
@@ -342,12 +368,13 @@ impl Viewer {
         (file.metadata().ok()?.len() >= end).then_some(file)
     }
 
+    /// `false`: held.
     fn metadata(
         &mut self,
         handle: StreamHandle,
         asking: Asking<'_>,
         output: &mut Output,
-    ) -> std::io::Result<Answered> {
+    ) -> std::io::Result<bool> {
         let nothing = |status| ViewerReply::Metadata {
             status,
             len_bytes: 0,
@@ -359,7 +386,7 @@ impl Viewer {
         }) = self.streams.get_mut(&handle)
         else {
             output.reply(&nothing(MetadataStatus::ERROR));
-            return Ok(Answered::Yes);
+            return Ok(true);
         };
         // A viewer that has metadata goes on with that.
         let waker = asking.waker.filter(|_| *sent == 0);
@@ -374,11 +401,11 @@ impl Viewer {
                 output.file(file, *sent, len);
                 *sent += len;
             }
-            FoundMetadata::Nothing if waker.is_some() => return Ok(Answered::Held),
+            FoundMetadata::Nothing if waker.is_some() => return Ok(false),
             FoundMetadata::Nothing => {
                 if *sent == 0 {
                     let request = ViewerRequest::Metadata { stream: handle };
-                    self.patience.on_nothing(request);
+                    self.patience.on_nothing(request, asking.now);
                 }
                 output.reply(&nothing(MetadataStatus::NO_NEW));
             }
@@ -391,23 +418,24 @@ impl Viewer {
                 output.reply(&nothing(MetadataStatus::ERROR));
             }
         }
-        Ok(Answered::Yes)
+        Ok(true)
     }
 
+    /// `false`: held.
     fn new_streams(
         &mut self,
         session: RelaySessionId,
-        waker: Option<&Waker>,
+        asking: Asking<'_>,
         output: &mut Output,
-    ) -> Answered {
+    ) -> bool {
         let none = |status| ViewerReply::NewStreams { status, streams: 0 };
         let Some(attachment) = self.attachments.get(&session).cloned() else {
             output.reply(&none(NewStreamsStatus::ERROR));
-            return Answered::Yes;
+            return true;
         };
         // A viewer that reads streams goes on with those.
         let is_reading = self.has_data_streams(None);
-        let waker = waker.filter(|_| !is_reading);
+        let waker = asking.waker.filter(|_| !is_reading);
         let views = attachment.take_fresh(waker);
         if !views.is_empty() {
             let streams = self.add(session, views);
@@ -419,15 +447,15 @@ impl Viewer {
         } else if attachment.session.is_closed() && !self.has_data_streams(Some(session)) {
             output.reply(&none(NewStreamsStatus::HUP));
         } else if waker.is_some() {
-            return Answered::Held;
+            return false;
         } else {
             if !is_reading {
                 let request = ViewerRequest::NewStreams { session };
-                self.patience.on_nothing(request);
+                self.patience.on_nothing(request, asking.now);
             }
             output.reply(&none(NewStreamsStatus::OK));
         }
-        Answered::Yes
+        true
     }
 
     fn has_data_streams(&self, of: Option<RelaySessionId>) -> bool {
