@@ -48,6 +48,8 @@ pub(crate) enum Unit {
     MegabytesPerSecond,
     /// More is better.
     Fraction,
+    /// Less is better.
+    Count,
 }
 
 impl fmt::Display for Unit {
@@ -63,6 +65,7 @@ impl fmt::Display for Unit {
             Self::Mebibytes => "MiB",
             Self::MegabytesPerSecond => "MB/s (more is better)",
             Self::Fraction => "(more is better)",
+            Self::Count => "number",
         })
     }
 }

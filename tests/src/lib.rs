@@ -9,6 +9,7 @@
 mod app;
 mod cpio;
 mod daemon;
+mod far;
 mod follower;
 mod guest;
 mod host;
@@ -32,6 +33,7 @@ mod world;
 
 pub use app::{App, AppBuilder, Round, libc_wrapper, provider_object};
 pub use daemon::Daemon;
+pub use far::FarRelay;
 pub use follower::Follower;
 pub use guest::booted;
 pub use host::Host;

@@ -5,6 +5,7 @@ mod blocking;
 mod commands;
 mod discard;
 mod fan_in;
+mod far;
 mod kernel;
 mod live;
 mod live_start;
@@ -34,12 +35,14 @@ pub(crate) enum Row {
     FanIn,
     /// How long after it was emitted a live viewer sees an event.
     Live,
+    /// Commands with a relay daemon at the other end of a slow way.
+    Far,
     /// The kernel domain, beside trace-cmd.
     Kernel,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Blocking,
         Self::Discard,
         Self::Commands,
@@ -48,6 +51,7 @@ impl Row {
         Self::LiveStart,
         Self::FanIn,
         Self::Live,
+        Self::Far,
         Self::Kernel,
     ];
 
@@ -62,6 +66,7 @@ impl Row {
             Self::LiveStart => live_start::measure,
             Self::FanIn => fan_in::measure,
             Self::Live => live::measure,
+            Self::Far => far::measure,
             Self::Kernel => kernel::measure,
         };
         for _ in 0..settings.iterations {

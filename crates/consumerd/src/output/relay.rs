@@ -24,8 +24,9 @@ use relay::{
 use ring_buffer::{PacketHeader, Padding};
 use rustix::net::{RecvFlags, recv, sockopt};
 
+use self::chunks::creation;
 use crate::activity::Activity;
-use crate::output::relay_control::Control;
+use crate::output::relay_control::{Control, expect_ok, is_pending};
 use crate::output::{Output, OutputError, Result, Stored, names};
 use crate::packet::Packet;
 
@@ -139,30 +140,32 @@ impl RelayOutput {
 
     fn pending(&mut self) -> anyhow::Result<bool> {
         let session = self.session;
-        self.control
-            .expect_ok(&Request::BeginDataPending { session })?;
-        for stream in self.streams.values() {
-            let request = Request::DataPending {
-                stream: stream.handle,
-                last_net_seq_num: stream.last_net_seq_num(),
-            };
-            if self.control.is_pending(&request)? {
-                return Ok(true);
+        let data = self.streams.values().map(|stream| Request::DataPending {
+            stream: stream.handle,
+            last_net_seq_num: stream.last_net_seq_num(),
+        });
+        let metadata = self.traces.values().filter_map(|trace| {
+            let stream = trace.metadata?;
+            Some(Request::Quiescent { stream })
+        });
+        let mut requests = vec![Request::BeginDataPending { session }];
+        requests.extend(data.chain(metadata));
+        requests.push(Request::EndDataPending { session });
+        let mut pending = false;
+        for (request, reply) in requests.iter().zip(self.control.ask_all(&requests)?) {
+            match request {
+                Request::DataPending { .. } | Request::EndDataPending { .. } => {
+                    pending |= is_pending(request, &reply)?;
+                }
+                _ => expect_ok(request, &reply)?,
             }
         }
-        for trace in self.traces.values() {
-            if let Some(stream) = trace.metadata {
-                self.control.expect_ok(&Request::Quiescent { stream })?;
-            }
-        }
-        self.control
-            .is_pending(&Request::EndDataPending { session })
+        Ok(pending)
     }
 
     /// Waits until the relay has all packets and indexes. The protocol has no message for "now", so this
     /// asks again and again, less and less often.
     fn wait_for_data(&mut self) -> anyhow::Result<()> {
-        self.control.collect_all()?;
         let mut pause = Duration::from_micros(200);
         while self.pending()? {
             std::thread::sleep(pause);
@@ -171,19 +174,27 @@ impl RelayOutput {
         Ok(())
     }
 
-    fn close_streams(&mut self, trace: &Trace) -> anyhow::Result<()> {
+    /// What closes the streams of a trace, which are forgotten.
+    fn closing(&mut self, trace: &Trace) -> Vec<Request<'static>> {
         let data = trace.streams.iter().filter_map(|key| {
             let stream = self.streams.remove(key)?;
             Some((stream.handle, stream.last_net_seq_num()))
         });
         let metadata = trace.metadata.map(|stream| (stream, NO_PACKET));
-        for (stream, last_net_seq_num) in metadata.into_iter().chain(data) {
-            self.control.expect_ok(&Request::CloseStream {
+        let streams = metadata.into_iter().chain(data);
+        streams
+            .map(|(stream, last_net_seq_num)| Request::CloseStream {
                 stream,
                 last_net_seq_num,
-            })?;
-        }
-        Ok(())
+            })
+            .collect()
+    }
+
+    /// Sends requests that are answered with "done", in one go.
+    fn expect_all_ok(&mut self, requests: &[Request<'_>]) -> anyhow::Result<()> {
+        let replies = self.control.ask_all(requests)?;
+        let mut both = requests.iter().zip(&replies);
+        both.try_for_each(|(request, reply)| expect_ok(request, reply))
     }
 
     fn send_packet(&mut self, key: StreamKey, packet: &dyn Packet) -> anyhow::Result<()> {
@@ -251,11 +262,13 @@ impl Output for RelayOutput {
             self.chunk = Some(ChunkId(setup.chunk_id));
             return Ok(false);
         }
-        let chunk = broken(self.create_chunk(setup))?;
+        let chunk = ChunkId(setup.chunk_id);
         self.chunk = Some(chunk);
+        let mut requests = vec![creation(setup)];
         if !self.streams.is_empty() {
-            broken(self.rotate_streams(Some(chunk)))?;
+            requests.extend(self.moves(Some(chunk)));
         }
+        broken(self.expect_all_ok(&requests))?;
         Ok(false)
     }
 
@@ -370,11 +383,8 @@ impl Output for RelayOutput {
         let Some(trace) = self.traces.remove(&key) else {
             return Ok(());
         };
-        broken(
-            self.control
-                .collect_all()
-                .and_then(|()| self.close_streams(&trace)),
-        )
+        let closing = self.closing(&trace);
+        broken(self.expect_all_ok(&closing))
     }
 
     fn close_chunk(&mut self, closed_unix_s: u64, ending: &ChunkEnding) -> Result<Option<String>> {

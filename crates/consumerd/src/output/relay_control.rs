@@ -14,6 +14,9 @@ use crate::activity::Activity;
 /// Indexes whose replies we do not have yet. A relay that has not answered the oldest of so many is
 /// behind, and then we had better wait.
 const MAX_INDEXES_UNDER_WAY: usize = 64;
+/// Requests sent before the first reply is read: they and their replies fit into the buffers of the sockets, so
+/// that neither end waits for the other to read.
+const MAX_AT_ONCE: usize = 256;
 
 /// The control connection.
 #[derive(Debug)]
@@ -87,38 +90,31 @@ impl Control {
         }
     }
 
+    /// Sends requests in one go, and gives their replies: over a long way each wait for a reply counts.
+    pub(crate) fn ask_all(&mut self, requests: &[Request<'_>]) -> anyhow::Result<Vec<Reply>> {
+        let mut replies = Vec::with_capacity(requests.len());
+        for requests in requests.chunks(MAX_AT_ONCE) {
+            for request in requests {
+                self.client.request(request)?;
+            }
+            self.write_out()?;
+            let end = replies.len() + requests.len();
+            while replies.len() < end {
+                match self.client.next_reply()? {
+                    Some(reply) if self.client.outstanding() < end - replies.len() => {
+                        replies.push(reply);
+                    }
+                    Some(reply) => check_index_reply(&reply)?,
+                    None => self.receive(RecvFlags::empty())?,
+                }
+            }
+        }
+        Ok(replies)
+    }
+
     /// Sends a request that is answered with "done", or something is wrong.
     pub(crate) fn expect_ok(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
-        match self.ask(request)? {
-            Reply::Code(ReturnCode::OK) => Ok(()),
-            other => bail!(
-                "the relay daemon answers {} with {other:?}",
-                request.command()
-            ),
-        }
-    }
-
-    /// Asks whether something is still missing.
-    pub(crate) fn is_pending(&mut self, request: &Request<'_>) -> anyhow::Result<bool> {
-        match self.ask(request)? {
-            Reply::Pending(Pending::No) => Ok(false),
-            Reply::Pending(Pending::Yes) => Ok(true),
-            other => bail!(
-                "the relay daemon answers {} with {other:?}",
-                request.command()
-            ),
-        }
-    }
-
-    /// Waits for the replies to all indexes.
-    pub(crate) fn collect_all(&mut self) -> anyhow::Result<()> {
-        self.write_out()?;
-        self.check_index_replies()?;
-        while self.client.outstanding() > 0 {
-            self.receive(RecvFlags::empty())?;
-            self.check_index_replies()?;
-        }
-        Ok(())
+        expect_ok(request, &self.ask(request)?)
     }
 
     /// Sends what was put together.
@@ -166,6 +162,29 @@ impl Control {
             check_index_reply(&reply)?;
         }
         Ok(())
+    }
+}
+
+/// The reply says "done", or something is wrong.
+pub(crate) fn expect_ok(request: &Request<'_>, reply: &Reply) -> anyhow::Result<()> {
+    match reply {
+        Reply::Code(ReturnCode::OK) => Ok(()),
+        other => bail!(
+            "the relay daemon answers {} with {other:?}",
+            request.command()
+        ),
+    }
+}
+
+/// The reply says that something is still missing.
+pub(crate) fn is_pending(request: &Request<'_>, reply: &Reply) -> anyhow::Result<bool> {
+    match reply {
+        Reply::Pending(Pending::No) => Ok(false),
+        Reply::Pending(Pending::Yes) => Ok(true),
+        other => bail!(
+            "the relay daemon answers {} with {other:?}",
+            request.command()
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ use consumer_api::{ChunkEnding, ChunkSetup, RotationSetup};
 use relay::{ChunkId, CloseCommand, Reply, Request, ReturnCode, StreamPosition};
 
 use super::{RelayOutput, Stream};
+use crate::output::relay_control::expect_ok;
 
 /// A relay that still has the chunk after that long holds it for somebody else.
 const CHUNK_PATIENCE: Duration = Duration::from_secs(2);
@@ -15,8 +16,8 @@ const CHUNK_PATIENCE: Duration = Duration::from_secs(2);
 const ROTATION_PATIENCE: Duration = Duration::from_millis(50);
 
 impl RelayOutput {
-    /// Moves all streams to another chunk, or to none, behind what was sent of them.
-    pub(super) fn rotate_streams(&mut self, to: Option<ChunkId>) -> anyhow::Result<()> {
+    /// What moves all streams to another chunk, or to none, behind what was sent of them.
+    pub(super) fn moves(&self, to: Option<ChunkId>) -> Vec<Request<'static>> {
         let to_nothing = to.is_none();
         let position = |stream: &Stream| match stream.last_packet_seq_num {
             Some(last) => Some(last.wrapping_add(1)),
@@ -36,50 +37,14 @@ impl RelayOutput {
                 rotate_at_seq_num: 0,
             })
         });
-        for positions in [data.collect::<Vec<_>>(), metadata.collect()] {
-            if !positions.is_empty() {
-                self.control.expect_ok(&Request::RotateStreams {
-                    to,
-                    positions: positions.into(),
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn create_chunk(&mut self, setup: &ChunkSetup) -> anyhow::Result<ChunkId> {
-        let chunk = ChunkId(setup.chunk_id);
-        self.control.expect_ok(&Request::CreateTraceChunk {
-            chunk,
-            created_unix_s: setup.created_unix_s,
-            override_name: setup.name.as_deref(),
-        })?;
-        Ok(chunk)
-    }
-
-    /// Returns where the relay puts it.
-    fn retire_chunk(
-        &mut self,
-        chunk: ChunkId,
-        closed_unix_s: u64,
-        ending: &ChunkEnding,
-    ) -> anyhow::Result<Option<String>> {
-        let request = Request::CloseTraceChunk {
-            chunk,
-            closed_unix_s,
-            command: match ending {
-                ChunkEnding::Keep => None,
-                ChunkEnding::Archive { .. } => Some(CloseCommand::MOVE_TO_COMPLETED),
-                ChunkEnding::Delete => Some(CloseCommand::DELETE),
-            },
-        };
-        match self.control.ask(&request)? {
-            Reply::ChunkClosed {
-                code: ReturnCode::OK,
-                path,
-            } => Ok(Some(path)),
-            other => bail!("the relay daemon does not close the trace chunk: {other:?}"),
-        }
+        [data.collect::<Vec<_>>(), metadata.collect()]
+            .into_iter()
+            .filter(|positions| !positions.is_empty())
+            .map(|positions| Request::RotateStreams {
+                to,
+                positions: positions.into(),
+            })
+            .collect()
     }
 
     pub(super) fn change_chunk(
@@ -92,13 +57,14 @@ impl RelayOutput {
         let Some(old) = self.chunk.take() else {
             bail!("no trace chunk is open");
         };
+        let mut requests = Vec::new();
         if let Some(next) = &rotation.next {
-            self.chunk = Some(self.create_chunk(next)?);
+            self.chunk = Some(ChunkId(next.chunk_id));
+            requests.push(creation(next));
         }
-        self.rotate_streams(self.chunk)?;
-        let path = self.retire_chunk(old, rotation.closed_unix_s, &rotation.ending)?;
-        self.wait_for_chunk(old, ROTATION_PATIENCE)?;
-        Ok(path)
+        requests.extend(self.moves(self.chunk));
+        requests.push(retirement(old, rotation.closed_unix_s, &rotation.ending));
+        self.retire(old, requests, ROTATION_PATIENCE)
     }
 
     pub(super) fn end_chunk(
@@ -111,41 +77,91 @@ impl RelayOutput {
             .chunk
             .take()
             .filter(|_| self.minor().has_trace_chunks());
-        let mut path = None;
+        let mut requests = Vec::new();
         if let Some(chunk) = chunk {
             if self.indexes {
-                self.rotate_streams(None)?;
+                requests.extend(self.moves(None));
             }
-            path = self.retire_chunk(chunk, closed_unix_s, ending)?;
+            requests.push(retirement(chunk, closed_unix_s, ending));
         }
         for trace in std::mem::take(&mut self.traces).into_values() {
-            self.close_streams(&trace)?;
+            requests.extend(self.closing(&trace));
         }
-        if let Some(chunk) = chunk {
-            self.wait_for_chunk(chunk, CHUNK_PATIENCE)?;
+        match chunk {
+            Some(chunk) => self.retire(chunk, requests, CHUNK_PATIENCE),
+            None => self.expect_all_ok(&requests).map(|()| None),
+        }
+    }
+
+    /// Sends requests in one go, one of which retires the chunk, and waits until the relay has let go of it.
+    /// Returns where it is.
+    ///
+    /// Bounded: relay daemons up to 2.14 answer for the chunk of another session, which may stay for long.
+    fn retire(
+        &mut self,
+        chunk: ChunkId,
+        mut requests: Vec<Request<'_>>,
+        patience: Duration,
+    ) -> anyhow::Result<Option<String>> {
+        let question = Request::TraceChunkExists { chunk };
+        requests.push(question.clone());
+        let mut path = None;
+        let mut is_there = true;
+        for (request, reply) in requests.iter().zip(self.control.ask_all(&requests)?) {
+            match request {
+                Request::CloseTraceChunk { .. } => path = Some(place(reply)?),
+                Request::TraceChunkExists { .. } => is_there = exists(&reply)?,
+                _ => expect_ok(request, &reply)?,
+            }
+        }
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        while is_there && start.elapsed() <= patience {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+            is_there = exists(&self.control.ask(&question)?)?;
         }
         Ok(path)
     }
+}
 
-    /// Waits until the relay has let go of the chunk. Bounded: relay daemons up to 2.14 answer for the
-    /// chunk of another session, which may stay for long.
-    fn wait_for_chunk(&mut self, chunk: ChunkId, patience: Duration) -> anyhow::Result<()> {
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match self.control.ask(&Request::TraceChunkExists { chunk })? {
-                Reply::ChunkExists {
-                    code: ReturnCode::OK,
-                    exists,
-                } => {
-                    if !exists || start.elapsed() > patience {
-                        return Ok(());
-                    }
-                }
-                other => bail!("the relay daemon does not tell about the trace chunk: {other:?}"),
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
+pub(super) fn creation(setup: &ChunkSetup) -> Request<'_> {
+    Request::CreateTraceChunk {
+        chunk: ChunkId(setup.chunk_id),
+        created_unix_s: setup.created_unix_s,
+        override_name: setup.name.as_deref(),
+    }
+}
+
+fn retirement(chunk: ChunkId, closed_unix_s: u64, ending: &ChunkEnding) -> Request<'static> {
+    Request::CloseTraceChunk {
+        chunk,
+        closed_unix_s,
+        command: match ending {
+            ChunkEnding::Keep => None,
+            ChunkEnding::Archive { .. } => Some(CloseCommand::MOVE_TO_COMPLETED),
+            ChunkEnding::Delete => Some(CloseCommand::DELETE),
+        },
+    }
+}
+
+/// Where the relay puts the chunk.
+fn place(reply: Reply) -> anyhow::Result<String> {
+    match reply {
+        Reply::ChunkClosed {
+            code: ReturnCode::OK,
+            path,
+        } => Ok(path),
+        other => bail!("the relay daemon does not close the trace chunk: {other:?}"),
+    }
+}
+
+fn exists(reply: &Reply) -> anyhow::Result<bool> {
+    match reply {
+        Reply::ChunkExists {
+            code: ReturnCode::OK,
+            exists,
+        } => Ok(*exists),
+        other => bail!("the relay daemon does not tell about the trace chunk: {other:?}"),
     }
 }
