@@ -36,6 +36,7 @@ mod server;
 mod service_manager;
 mod session;
 mod settings;
+mod shelf;
 mod stream;
 mod time;
 mod url;

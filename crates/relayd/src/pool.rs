@@ -1,6 +1,7 @@
 //! The open files of all streams. There are never more than there is room for: sockets come first, for they
-//! cannot be closed and opened again, and files get what is left. When a file needs room, another one is
-//! closed, and opened again when it is needed.
+//! cannot be closed and opened again, and files get what is left. When a file needs room, another one is put on
+//! the [shelf](crate::shelf), and from then on gets a descriptor for as long as it is needed, when no other is
+//! free. Where there is no shelf it is closed, and opened again when it is needed.
 //!
 //! Which one: some are looked at, in no order, and one that was not used since it was last looked at goes.
 //! Closing the one that was not used for longest would be worst for a relay daemon: many targets that send
@@ -12,9 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::budget::Descriptors;
 use crate::output::Result;
+use crate::shelf::{Shelf, Shelved};
 
 /// How many files are looked at before one that was used is closed.
 const LOOKS: usize = 4;
+/// Files of the shelf that have a descriptor for a moment, beyond those that are counted: some of the descriptors
+/// that are set aside.
+const MOST_BRIEF: usize = 16;
 /// From this number of places on those of closed streams are looked for.
 const FIRST_PURGE: usize = 1024;
 
@@ -26,6 +31,8 @@ pub(crate) struct FilePool {
     /// Ends of pipes.
     pipe_ends: AtomicUsize,
     open: AtomicUsize,
+    brief: AtomicUsize,
+    shelf: Shelf,
     places: Mutex<Places>,
     /// For choices in no order.
     random: AtomicU64,
@@ -42,8 +49,14 @@ struct Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     pool: Arc<FilePool>,
-    file: Mutex<Option<OpenFile>>,
+    file: Mutex<Kept>,
     used: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    open: Option<OpenFile>,
+    shelved: Option<Shelved>,
 }
 
 /// An open file; it stays open as long as somebody has this.
@@ -54,6 +67,7 @@ pub(crate) type OpenFile = Arc<Counted>;
 pub(crate) struct Counted {
     file: File,
     pool: Arc<FilePool>,
+    is_brief: bool,
 }
 
 impl FilePool {
@@ -63,6 +77,8 @@ impl FilePool {
             sockets: AtomicUsize::new(0),
             pipe_ends: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            brief: AtomicUsize::new(0),
+            shelf: Shelf::new(limits.usable),
             places: Mutex::new(Places {
                 list: Vec::new(),
                 purge_at: FIRST_PURGE,
@@ -133,7 +149,7 @@ impl FilePool {
     pub(crate) fn place(self: &Arc<Self>) -> Arc<Place> {
         Arc::new(Place {
             pool: Arc::clone(self),
-            file: Mutex::new(None),
+            file: Mutex::default(),
             used: AtomicBool::new(false),
         })
     }
@@ -147,6 +163,7 @@ impl FilePool {
             Ok(file) => Ok(Arc::new(Counted {
                 file,
                 pool: Arc::clone(self),
+                is_brief: false,
             })),
             Err(error) => {
                 self.open.fetch_sub(1, Ordering::SeqCst);
@@ -180,11 +197,38 @@ impl FilePool {
                 continue;
             }
             places.list.swap_remove(at);
-            if let Some(file) = lock(&place.file).take() {
+            let mut kept = lock(&place.file);
+            if let Some(file) = kept.open.take() {
+                if kept.shelved.is_none() {
+                    kept.shelved = self.shelf.put(&file);
+                }
                 return Some(file);
             }
         }
         None
+    }
+
+    /// A file of the shelf, with a descriptor that it has only for now, if there is none to keep.
+    fn take_out(self: &Arc<Self>, shelved: &Shelved) -> Option<OpenFile> {
+        let is_full = self.open_files() >= self.most_files();
+        if !is_full || self.brief.fetch_add(1, Ordering::SeqCst) >= MOST_BRIEF {
+            if is_full {
+                self.brief.fetch_sub(1, Ordering::SeqCst);
+            }
+            return None;
+        }
+        let pool = Arc::clone(self);
+        match shelved.take_out() {
+            Ok(file) => Some(Arc::new(Counted {
+                file,
+                pool,
+                is_brief: true,
+            })),
+            Err(_) => {
+                self.brief.fetch_sub(1, Ordering::SeqCst);
+                None
+            }
+        }
     }
 
     fn keep(&self, place: &Arc<Place>) {
@@ -210,11 +254,14 @@ impl FilePool {
 impl Place {
     /// The file, if it is open.
     pub(crate) fn get(&self) -> Option<OpenFile> {
-        let file = lock(&self.file).clone();
-        if file.is_some() && !self.used.load(Ordering::Relaxed) {
+        let kept = lock(&self.file);
+        let Some(file) = &kept.open else {
+            return self.pool.take_out(kept.shelved.as_ref()?);
+        };
+        if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
-        file
+        Some(Arc::clone(file))
     }
 
     /// The file, opened if it is not open.
@@ -225,22 +272,34 @@ impl Place {
         if let Some(file) = self.get() {
             return Ok(file);
         }
-        let file = self.pool.open(open)?;
-        let mut place = lock(&self.file);
-        if let Some(other) = &*place {
+        let file = self.pool.open(|| match self.take_out() {
+            Some(file) => Ok(file),
+            None => open(),
+        })?;
+        let mut kept = lock(&self.file);
+        if let Some(other) = &kept.open {
             // Two opened it at once.
             return Ok(Arc::clone(other));
         }
-        *place = Some(Arc::clone(&file));
-        drop(place);
+        kept.open = Some(Arc::clone(&file));
+        drop(kept);
         self.pool.keep(self);
         Ok(file)
+    }
+
+    /// The file, if it is on the shelf.
+    fn take_out(&self) -> Option<File> {
+        lock(&self.file).shelved.as_ref()?.take_out().ok()
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.pool.open.fetch_sub(1, Ordering::SeqCst);
+        let count = match self.is_brief {
+            true => &self.pool.brief,
+            false => &self.pool.open,
+        };
+        count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -260,6 +319,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    /// They have descriptors of their own.
+    fn kept(places: &[Arc<Place>]) -> usize {
+        let is_kept = |place: &&Arc<Place>| lock(&place.file).open.is_some();
+        places.iter().filter(is_kept).count()
+    }
+
     fn null() -> Result<File> {
         Ok(File::open("/dev/null").expect("/dev/null"))
     }
@@ -274,7 +339,7 @@ mod tests {
                 assert!(pool.open_files() <= 160);
             }
         }
-        assert!(places.iter().filter(|place| place.get().is_some()).count() <= 160);
+        assert!(kept(&places) <= 160);
         drop(places);
         assert_eq!(pool.open_files(), 0);
     }
@@ -296,6 +361,25 @@ mod tests {
         pool.socket_left();
         assert!(pool.admit_socket());
         assert!(!pool.admit_socket());
+    }
+
+    #[test]
+    fn files_are_open_without_descriptors() {
+        let pool = FilePool::new(Descriptors::new(160));
+        let places: Vec<_> = (0..500).map(|_| pool.place()).collect();
+        for place in &places {
+            place.get_or(null).unwrap();
+        }
+        // All at once, but a few only for the moment.
+        for place in &places {
+            assert!(place.get().is_some());
+            assert!(pool.open_files() <= 160);
+        }
+        let held: Vec<_> = places.iter().filter_map(|place| place.get()).collect();
+        assert_eq!(held.len(), pool.open_files() + MOST_BRIEF);
+        drop(held);
+        drop(places);
+        assert_eq!(pool.brief.load(Ordering::SeqCst), 0);
     }
 
     #[test]
@@ -325,8 +409,6 @@ mod tests {
                 place.get();
             }
         }
-        let open =
-            |places: &[Arc<Place>]| places.iter().filter(|place| place.get().is_some()).count();
-        assert!(open(&busy) > open(&idle), "{} {}", open(&busy), open(&idle));
+        assert!(kept(&busy) > kept(&idle), "{} {}", kept(&busy), kept(&idle));
     }
 }

@@ -9,12 +9,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use own_relay::OwnRelay;
-use raw_peer::{PACKET_SIZE, RawPeer, stored, wait_closed};
-use relay::{Minor, StreamHandle};
+use raw_peer::{PACKET_SIZE, RawPeer, index, stored, wait_closed};
+use relay::{Minor, Reply, Request, ReturnCode, StreamHandle};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use system_tests::{World, eventually, here, isolated};
+use system_tests::{Signal, eventually, here, isolated, signal};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -187,22 +187,31 @@ fn a_full_disk_ends_only_its_session() {
     });
 }
 
-/// Holds a lease on a file: who opens it for writing waits until the lease is given up, or for 45 seconds.
-struct Lease {
+/// Whoever writes to a file waits as long as this is there: somebody else is in the middle of a write, and
+/// what he writes comes from memory that never comes.
+struct Hold {
     holder: Child,
-    said: BufReader<std::process::ChildStdout>,
 }
 
-impl Lease {
+impl Hold {
     fn take(path: &Path) -> Result<Self> {
         const SCRIPT: &str = "
-import fcntl, os, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
-fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK)
-print('taken', flush=True)
-signal.sigwait([signal.SIGIO])
-print('wanted', flush=True)
+import ctypes, fcntl, mmap, os, platform, struct, sys, threading
+libc = ctypes.CDLL(None)
+userfaultfd = {'x86_64': 323, 'aarch64': 282}[platform.machine()]
+API, REGISTER, MISSING = 0xc018aa3f, 0xc020aa00, 1
+faults = libc.syscall(userfaultfd, os.O_CLOEXEC)
+fcntl.ioctl(faults, API, struct.pack('QQQ', 0xaa, 0, 0))
+page = mmap.mmap(-1, mmap.PAGESIZE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(page))
+fcntl.ioctl(faults, REGISTER, struct.pack('QQQQ', start, mmap.PAGESIZE, MISSING, 0))
+file = os.open(sys.argv[1], os.O_WRONLY)
+write = lambda: libc.pwrite(file, ctypes.c_void_p(start), 1, ctypes.c_long(0))
+threading.Thread(target=write, daemon=True).start()
+os.read(faults, 32)
+print('holding', flush=True)
 sys.stdin.read()
+os._exit(0)
 ";
         let mut holder = Command::new("python3")
             .args(["-c", SCRIPT])
@@ -210,17 +219,23 @@ sys.stdin.read()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let said = BufReader::new(holder.stdout.take().context("no output")?);
-        let mut lease = Self { holder, said };
-        lease.wait_for("taken")?;
-        Ok(lease)
+        let said = holder.stdout.take().context("no output")?;
+        let hold = Self { holder };
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        ensure!(line.trim() == "holding", "{line:?}");
+        Ok(hold)
     }
 
-    fn wait_for(&mut self, word: &str) -> Result<()> {
-        let mut line = String::new();
-        self.said.read_line(&mut line)?;
-        ensure!(line.trim() == word, "{line:?} instead of {word:?}");
-        Ok(())
+    /// Waits until a thread of the daemon waits for it.
+    fn wait_for(&self, relay: &OwnRelay) -> Result<()> {
+        eventually("somebody waits for the disk", || {
+            let waits = fs::read_dir(format!("/proc/{}/task", relay.pid()))?
+                .flatten()
+                .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
+                .any(|stat| stat.contains(") D "));
+            Ok(waits.then_some(()))
+        })
     }
 
     fn give_up(mut self) -> Result<()> {
@@ -230,39 +245,29 @@ sys.stdin.read()
     }
 }
 
-/// The daemon closes the first data file of `target` for others.
-fn push_out(relay: &OwnRelay, w: &World, target: &Target) -> Result<PathBuf> {
-    let path = fs::canonicalize(target.directory.join("c_0"))?;
-    let mut crowd = Target::new(relay, "crowd", "", 0)?;
-    for _ in 0..1000 {
-        let is_open = fs::read_dir(format!("/proc/{}/fd", relay.pid()))?
-            .flatten()
-            .any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == path));
-        if !is_open {
-            return Ok(path);
-        }
-        crowd.add_stream()?;
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
     }
-    bail!("{} stays open, in {}", path.display(), w.path("").display())
 }
 
 #[test]
 fn a_disk_that_hangs_stops_only_its_session() {
     isolated(here!(), |w| {
-        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=100"], &[])?;
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
         let mut hung = Target::new(&relay, "hung", "", 1)?;
-        hung.round()?;
-        let path = push_out(&relay, w, &hung)?;
-        let mut lease = Lease::take(&path)?;
         let stream = hung.streams[0];
+        hung.round()?;
+        let path = hung.directory.join("c_0");
+        let hold = Hold::take(&path)?;
         hung.peer.packet(stream, 1)?;
-        // A thread of the daemon is in the middle of opening the file.
-        lease.wait_for("wanted")?;
+        hold.wait_for(&relay)?;
         let mut others = others(&relay)?;
         rounds(&mut others, 10)?;
         let len = fs::metadata(&path)?.len();
         ensure!(len == PACKET_SIZE, "it did not hang: {len} bytes");
-        lease.give_up()?;
+        hold.give_up()?;
         hung.peer.index(stream, 1)?;
         hung.peer.wait_received(stream, 1)?;
         hung.next = 2;
@@ -273,15 +278,80 @@ fn a_disk_that_hangs_stops_only_its_session() {
 }
 
 #[test]
+fn an_index_that_cannot_be_written_stops_only_its_session() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
+        let mut hung = Target::new(&relay, "hung", "", 1)?;
+        let stream = hung.streams[0];
+        hung.round()?;
+        let path = hung.directory.join("index/c_0.idx");
+        let len = fs::metadata(&path)?.len();
+        let hold = Hold::take(&path)?;
+        hung.peer.packet(stream, 1)?;
+        let request = Request::SendIndex(index(stream, 1));
+        hung.peer.client.request(&request)?;
+        let bytes = hung.peer.client.take_output();
+        hung.peer.control.write_all(&bytes)?;
+        hold.wait_for(&relay)?;
+        let mut others = others(&relay)?;
+        rounds(&mut others, 10)?;
+        // What viewers and `--status` ask for is not kept waiting either.
+        let status = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"))
+            .arg("--status")
+            .output()?;
+        let status = String::from_utf8_lossy(&status.stdout);
+        ensure!(status.contains("raw/hung"), "{status}");
+        ensure!(fs::metadata(&path)?.len() == len, "it did not hang");
+        hold.give_up()?;
+        ensure!(hung.peer.reply()? == Reply::Code(ReturnCode::OK));
+        hung.peer.wait_received(stream, 1)?;
+        hung.next = 2;
+        rounds(std::slice::from_mut(&mut hung), 1)?;
+        others.iter().chain([&hung]).try_for_each(Target::check)?;
+        relay.stop()
+    });
+}
+
+/// More sessions than there are processors wait for a disk, and whoever comes then is served.
+#[test]
+fn many_disks_that_hang_stop_only_their_sessions() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
+        let mut hung = Vec::new();
+        for nr in 0..6 {
+            let mut target = Target::new(&relay, &format!("hung{nr}"), "", 1)?;
+            target.round()?;
+            let hold = Hold::take(&target.directory.join("c_0"))?;
+            target.peer.packet(target.streams[0], 1)?;
+            hung.push((target, hold));
+        }
+        for (_, hold) in &hung {
+            hold.wait_for(&relay)?;
+        }
+        let mut others = others(&relay)?;
+        rounds(&mut others, 10)?;
+        for (mut target, hold) in hung {
+            hold.give_up()?;
+            let stream = target.streams[0];
+            target.peer.index(stream, 1)?;
+            target.peer.wait_received(stream, 1)?;
+            target.next = 2;
+            target.check()?;
+        }
+        others.iter().try_for_each(Target::check)?;
+        relay.stop()
+    });
+}
+
+#[test]
 fn the_daemon_ends_although_a_disk_hangs() {
     isolated(here!(), |w| {
-        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=100"], &[])?;
+        let mut relay = OwnRelay::start(w, "relay", &[], &[])?;
         let mut hung = Target::new(&relay, "hung", "", 1)?;
         hung.round()?;
-        let path = push_out(&relay, w, &hung)?;
-        let mut lease = Lease::take(&path)?;
+        let hold = Hold::take(&hung.directory.join("c_0"))?;
         hung.peer.packet(hung.streams[0], 1)?;
-        lease.wait_for("wanted")?;
+        hold.wait_for(&relay)?;
         let mut others = others(&relay)?;
         rounds(&mut others, 1)?;
         // Half a packet of another: it is cut off.
@@ -291,12 +361,14 @@ fn the_daemon_ends_although_a_disk_hangs() {
         eventually("half a packet", || {
             Ok((fs::metadata(&file)?.len() > PACKET_SIZE).then_some(()))
         })?;
+        signal(relay.pid(), Signal::TERM)?;
+        // It has done all it can; the system ends it when the disk lets go.
+        eventually("it says what it waits for", || {
+            let log = relay.log();
+            Ok(log.contains("still wait for a disk").then_some(()))
+        })?;
+        hold.give_up()?;
         relay.stop()?;
-        ensure!(
-            relay.log().contains("still wait for a disk"),
-            "{}",
-            relay.log()
-        );
         others.iter().try_for_each(Target::check)
     });
 }
