@@ -14,11 +14,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::World;
+use crate::guest::booted;
 use crate::peers::require;
 use crate::tracefs;
 
 /// Says to a test executable that it is in a place of its own.
 pub(crate) const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
+
+/// Sends all tests to the other kernel.
+const ON_GUEST: &str = "LTTNG_RS_ON_GUEST_KERNEL";
 
 /// Runs as process 1 of the namespace and reaps what the daemons leave behind.
 const INIT: &str = r#"set -e
@@ -54,7 +58,9 @@ pub fn isolated(name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
 
 /// [`isolated`] with another time limit.
 pub fn isolated_for(limit: Duration, name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
-    if std::env::var_os(INSIDE).is_some() {
+    if std::env::var_os(INSIDE).is_none() && std::env::var_os(ON_GUEST).is_some() {
+        booted(name, body);
+    } else if std::env::var_os(INSIDE).is_some() {
         inside(body);
     } else if let Err(error) = outside(limit, name) {
         panic!("{error:#}");

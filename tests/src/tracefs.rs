@@ -48,6 +48,11 @@ fn probe_of(line: &str) -> Option<&str> {
     line.split_once(':')?.1.split(' ').next()
 }
 
+/// Whether the kernel has probes in itself.
+pub fn has_kprobes() -> bool {
+    Path::new(ROOT).join("kprobe_events").exists()
+}
+
 /// Names of all probes of the machine, in programs and in the kernel, as `group/name`.
 pub fn probes() -> Result<Vec<String>> {
     let mut found = Vec::new();

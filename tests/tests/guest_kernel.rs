@@ -112,8 +112,13 @@ fn probes_happen_where_and_as_often_as_the_kernel_says() {
              enable-event -k --probe={FUNCTION} by_name
              enable-event -k --probe={address:#x} by_address
              enable-event -k --function={FUNCTION} pair
+             save --output-path={saved}
+             destroy
+             load --input-path={saved}
+             set-session s
              start",
-            create(w)
+            create(w),
+            saved = w.path("saved").display()
         ))?;
         let tid = call(CALLS)?;
         target.lttng("stop")?.ok()?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use common::{Installed, Kit, assert_same};
-use system_tests::{Toolchain, Trace, World, here, isolated, run, tracefs};
+use system_tests::{Toolchain, Trace, World, booted, here, isolated, run, tracefs};
 
 /// What `probes.c` prints with one library and a daemon that has no kernel tracer.
 fn places(world: &mut World, installed: &Installed, toolchain: Toolchain) -> Result<String> {
@@ -47,49 +47,61 @@ int main(void) {
 }
 ";
 
+fn record(world: &mut World) -> Result<()> {
+    let installed = Installed::into(&world.path("kit"))?;
+    let (source, steps) = (world.path("steps.c"), world.path("steps"));
+    std::fs::write(&source, STEPS)?;
+    run(Command::new("gcc")
+        .args(["-O0", "-o"])
+        .arg(&steps)
+        .arg(&source))?
+    .ok()?;
+    let program = installed.compile("kernel", Kit::Distribution)?;
+    let (home, traces) = (world.home(), world.path("traces/kernel"));
+    world.kernel_target()?;
+    let steps_path = steps.display().to_string();
+    program
+        .run(
+            &home,
+            &["begin", &traces.display().to_string(), &steps_path],
+        )?
+        .ok()?;
+    run(&mut Command::new(&steps))?.ok()?;
+    program.run(&home, &["end", &steps_path])?.ok()?;
+    ensure!(tracefs::instances(world)?.is_empty());
+
+    let trace = Trace::read(&traces)?;
+    trace.assert_clean()?;
+    let stepped = trace.events.iter().find(|event| event.name == "stepped");
+    let tid = stepped.and_then(|event| event.number("tid"));
+    let own = |name: &str| {
+        let own = trace
+            .events
+            .iter()
+            .filter(|event| event.name == name && event.number("tid") == tid);
+        own.count()
+    };
+    ensure!(own("stepped") == 25, "{} steps", own("stepped"));
+    ensure!(own("syscall_entry_getppid") >= 25);
+    if tracefs::has_kprobes() {
+        let calls = ["in_kernel", "in_kernel_entry", "in_kernel_exit"];
+        ensure!(calls.iter().all(|name| trace.count(name) > 0));
+    }
+    ensure!(own("syscall_entry_getpid") == 0, "disabled, and recorded");
+    let idle = |event: &&system_tests::Event| {
+        event.name == "sched_switch" && event.number("next_tid") == Some(0)
+    };
+    ensure!(trace.count("sched_switch") > 0 && trace.events.iter().find(idle).is_none());
+    Ok(())
+}
+
 #[test]
 fn a_program_of_the_distribution_records_the_kernel_with_ours() {
-    isolated(here!(), |world| {
-        let installed = Installed::into(&world.path("kit"))?;
-        let (source, steps) = (world.path("steps.c"), world.path("steps"));
-        std::fs::write(&source, STEPS)?;
-        run(Command::new("gcc")
-            .args(["-O0", "-o"])
-            .arg(&steps)
-            .arg(&source))?
-        .ok()?;
-        let program = installed.compile("kernel", Kit::Distribution)?;
-        let (home, traces) = (world.home(), world.path("traces/kernel"));
-        world.kernel_target()?;
-        let steps_path = steps.display().to_string();
-        program
-            .run(
-                &home,
-                &["begin", &traces.display().to_string(), &steps_path],
-            )?
-            .ok()?;
-        run(&mut Command::new(&steps))?.ok()?;
-        program.run(&home, &["end", &steps_path])?.ok()?;
-        ensure!(tracefs::instances(world)?.is_empty());
+    isolated(here!(), record);
+}
 
-        let trace = Trace::read(&traces)?;
-        trace.assert_clean()?;
-        let stepped = trace.events.iter().find(|event| event.name == "stepped");
-        let tid = stepped.and_then(|event| event.number("tid"));
-        let own = |name: &str| {
-            let own = trace
-                .events
-                .iter()
-                .filter(|event| event.name == name && event.number("tid") == tid);
-            own.count()
-        };
-        ensure!(own("stepped") == 25, "{} steps", own("stepped"));
-        ensure!(own("syscall_entry_getppid") >= 25);
-        ensure!(own("syscall_entry_getpid") == 0, "disabled, and recorded");
-        let idle = |event: &&system_tests::Event| {
-            event.name == "sched_switch" && event.number("next_tid") == Some(0)
-        };
-        ensure!(trace.count("sched_switch") > 0 && trace.events.iter().find(idle).is_none());
-        Ok(())
-    });
+/// With probes in the kernel.
+#[test]
+fn a_program_of_the_distribution_records_another_kernel_with_ours() {
+    booted(here!(), record);
 }

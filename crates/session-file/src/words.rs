@@ -16,7 +16,7 @@ pub(crate) const EVENT_KINDS: [(EventKind, &str); 6] = [
 pub(crate) const OTHER_EVENT_KINDS: [(EventKind, &str); 3] = [
     (EventKind::Probe, "PROBE"),
     (EventKind::Function, "FUNCTION"),
-    (EventKind::Function, "FUNCTION_ENTRY"),
+    (EventKind::Probe, "FUNCTION_ENTRY"),
 ];
 
 pub(crate) const LEVEL_TYPES: [(LogLevelType, &str); 3] = [

@@ -7,7 +7,7 @@ use control::v1::{
     BufferType, Channel, Domain, EventKind, EventRule, LogLevelType, NetworkAttributes, Output,
     RelayLoss, Session, Tracker, TrackingPolicy,
 };
-use control::{ContextField, ProbeLocation, url};
+use control::{ContextField, KernelLocation, ProbeLocation, url};
 
 use crate::SavedSession;
 use crate::words::{self, word};
@@ -225,29 +225,18 @@ fn write_location(out: &mut Writer, rule: &EventRule) {
                 out.text("provider_name", provider);
             });
         }
-        (EventKind::Function, _) => {
-            out.element("function_attributes", |out| {
-                out.text("symbol_name", location);
-            });
-        }
+        // Of functions too: upstream's other element for them is one of another kind of rule.
         _ => out.element("probe_attributes", |out| {
-            match number(location) {
-                Some(address) => out.text("address", address),
-                None => {
-                    let (symbol, offset) = location.rsplit_once('+').unwrap_or((location, "0"));
-                    out.text("symbol_name", symbol);
-                    out.text("offset", number(offset).unwrap_or(0));
+            match KernelLocation::parse(location) {
+                Ok(KernelLocation::Address(address)) => out.text("address", address),
+                Ok(KernelLocation::Symbol { name, offset }) => {
+                    out.text("symbol_name", name);
+                    out.text("offset", offset);
                 }
+                // What is no place was in no rule.
+                Err(_) => out.text("symbol_name", location),
             };
         }),
-    }
-}
-
-/// Decimal, or hexadecimal with 0x.
-pub(crate) fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The files of `tests/data` were written by LTTng 2.13: they are read, and written again byte for byte.
 
 use control::v1::output::Kind;
-use control::v1::{BufferType, Domain, RelayLoss, TrackingPolicy};
+use control::v1::{BufferType, Channel, Domain, EventKind, EventRule, RelayLoss, TrackingPolicy};
 use session_file::{SavedSession, Step, read, steps, write};
 
 fn data(name: &str) -> String {
@@ -214,4 +214,34 @@ proptest::proptest! {
             let _ = read(&text);
         }
     }
+}
+
+#[test]
+fn places_of_probes_survive() {
+    let rules = [
+        (EventKind::Probe, "schedule"),
+        (EventKind::Probe, "schedule+0x10"),
+        (EventKind::Probe, "0xffffffff81000000"),
+        (EventKind::Function, "kernel_clone"),
+        (EventKind::UserspaceProbe, "elf:/bin/sh:main"),
+        (EventKind::UserspaceProbe, "sdt:/bin/sh:provider:name"),
+    ];
+    let rules = rules.map(|(kind, location)| EventRule {
+        name: "event".into(),
+        enabled: true,
+        kind: kind.into(),
+        location: location.into(),
+        log_level: -1,
+        ..EventRule::default()
+    });
+    let mut saved = one("live");
+    saved.details.channels = vec![Channel {
+        name: "channel".into(),
+        domain: Domain::Kernel.into(),
+        events: rules.to_vec(),
+        ..saved.details.channels.first().cloned().unwrap_or_default()
+    }];
+    let text = write(&[saved]);
+    let again = read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(again[0].details.channels[0].events, rules, "{text}");
 }

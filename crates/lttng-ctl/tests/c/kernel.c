@@ -45,6 +45,11 @@ static void what_there_is(struct lttng_handle *handle)
 	free(fields);
 }
 
+static int has_kprobes(void)
+{
+	return access("/sys/kernel/tracing/kprobe_events", F_OK) == 0;
+}
+
 static int enable(struct lttng_handle *handle, enum lttng_event_type type, const char *name,
 		const char *filter)
 {
@@ -80,12 +85,12 @@ static int enable_in_kernel(struct lttng_handle *handle, enum lttng_event_type t
 
 	memset(&event, 0, sizeof(event));
 	event.type = type;
-	strcpy(event.name, "scheduled");
+	strcpy(event.name, "in_kernel");
 	EXPECT(lttng_enable_event(handle, &event, "chan"), -LTTNG_ERR_INVALID);
 	if (type == LTTNG_EVENT_FUNCTION_ENTRY)
-		strcpy(event.attr.ftrace.symbol_name, "schedule");
+		strcpy(event.attr.ftrace.symbol_name, "kernel_clone");
 	else
-		strcpy(event.attr.probe.symbol_name, "schedule");
+		strcpy(event.attr.probe.symbol_name, "kernel_clone");
 	return lttng_enable_event(handle, &event, "chan");
 }
 
@@ -93,7 +98,7 @@ static void begin(struct lttng_domain *domain, struct lttng_handle *handle, cons
 		const char *program)
 {
 	struct lttng_channel *channel = lttng_channel_create(domain);
-	int kprobes = access("/sys/kernel/tracing/kprobe_events", F_OK) == 0;
+	int in_kernel = has_kprobes() ? 0 : -LTTNG_ERR_KERN_EVENT_ENOSYS;
 
 	EXPECT(lttng_create_session(session, directory), 0);
 	what_there_is(handle);
@@ -120,12 +125,10 @@ static void begin(struct lttng_domain *domain, struct lttng_handle *handle, cons
 	EXPECT(enable(handle, LTTNG_EVENT_NOOP, "x", NULL), -LTTNG_ERR_INVALID);
 	EXPECT(enable_probe(handle, program, "step"), 0);
 	EXPECT(enable_probe(handle, program, "no_such_function"), -LTTNG_ERR_PROBE_LOCATION_INVAL);
-	if (!kprobes) {
-		EXPECT(enable_in_kernel(handle, LTTNG_EVENT_PROBE), -LTTNG_ERR_KERN_EVENT_ENOSYS);
-		EXPECT(enable_in_kernel(handle, LTTNG_EVENT_FUNCTION), -LTTNG_ERR_KERN_EVENT_ENOSYS);
-		EXPECT(enable_in_kernel(handle, LTTNG_EVENT_FUNCTION_ENTRY),
-		       -LTTNG_ERR_KERN_EVENT_ENOSYS);
-	}
+	EXPECT(enable_in_kernel(handle, LTTNG_EVENT_PROBE), in_kernel);
+	EXPECT(enable_in_kernel(handle, LTTNG_EVENT_FUNCTION), in_kernel);
+	EXPECT(enable_in_kernel(handle, LTTNG_EVENT_FUNCTION_ENTRY),
+	       in_kernel ? in_kernel : -LTTNG_ERR_KERN_EVENT_EXIST);
 	EXPECT(lttng_start_tracing(session), 0);
 	/* From now on not. */
 	EXPECT(lttng_disable_event(handle, "getpid", "chan"), 0);
@@ -139,7 +142,7 @@ static void look_at_events(struct lttng_handle *handle, const char *program)
 	const char *filter = NULL;
 
 	EXPECT(lttng_list_events(handle, "other", &events), -LTTNG_ERR_KERN_CHAN_NOT_FOUND);
-	EXPECT(lttng_list_events(handle, "chan", &events), 4);
+	EXPECT(lttng_list_events(handle, "chan", &events), has_kprobes() ? 6 : 4);
 	EXPECT(strcmp(events[0].name, "sched_switch"), 0);
 	EXPECT(events[0].type, LTTNG_EVENT_TRACEPOINT);
 	EXPECT(lttng_event_get_filter_expression(&events[0], &filter), 0);
@@ -159,6 +162,14 @@ static void look_at_events(struct lttng_handle *handle, const char *program)
 	EXPECT(strcmp(lttng_userspace_probe_location_function_get_function_name(place), "step"), 0);
 	EXPECT(strcmp(lttng_userspace_probe_location_function_get_binary_path(place), program), 0);
 	EXPECT(lttng_userspace_probe_location_function_get_binary_fd(place), -1);
+	if (has_kprobes()) {
+		EXPECT(events[4].type, LTTNG_EVENT_PROBE);
+		EXPECT(strcmp(events[4].attr.probe.symbol_name, "kernel_clone"), 0);
+		EXPECT(events[4].attr.probe.offset, 0);
+		EXPECT(events[4].attr.probe.addr, 0);
+		EXPECT(events[5].type, LTTNG_EVENT_FUNCTION);
+		EXPECT(strcmp(events[5].attr.probe.symbol_name, "kernel_clone"), 0);
+	}
 	free(events);
 }
 
