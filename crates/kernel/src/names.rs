@@ -10,7 +10,9 @@ mod table;
 use std::borrow::Cow;
 
 pub use rwbs::rwbs_flags;
-pub use table::{PREFIXED, Prefixed, RENAMED, Renamed, TASK_EVENTS, TASK_FIELDS};
+pub use table::{
+    FIELDS, PREFIXED, Prefixed, RENAMED, Renamed, RenamedField, TASK_EVENTS, TASK_FIELDS,
+};
 
 /// Subsystem of the system calls.
 pub const SYSCALLS: &str = "syscalls";
@@ -59,6 +61,12 @@ pub fn field_name<'n>(subsystem: &str, event: &str, field: &'n str) -> &'n str {
     if tells_tasks && let Some((_, lttng)) = TASK_FIELDS.iter().find(|(kernel, _)| *kernel == field)
     {
         return lttng;
+    }
+    let renamed = FIELDS
+        .iter()
+        .find(|row| (row.subsystem, row.event, row.kernel) == (subsystem, event, field));
+    if let Some(row) = renamed {
+        return row.lttng;
     }
     // Kernels that read the strings of system calls put them in fields of their own.
     if subsystem == SYSCALLS
@@ -113,6 +121,8 @@ mod tests {
         assert_eq!(field_name("sched", "sched_switch", "prev_pid"), "prev_tid");
         assert_eq!(field_name("sched", "sched_stat_runtime", "pid"), "tid");
         assert_eq!(field_name("sched", "sched_move_numa", "pid"), "pid");
+        assert_eq!(field_name("syscalls", "sys_enter_mmap", "off"), "offset");
+        assert_eq!(field_name("syscalls", "sys_enter_sync", "off"), "off");
         assert_eq!(field_name("signal", "signal_generate", "pid"), "pid");
         assert_eq!(
             field_name("syscalls", "sys_enter_openat", "__filename_val"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use kernel::names::{PREFIXED, RENAMED, SYSCALLS, TASK_EVENTS, TASK_FIELDS, event_name};
+use kernel::names::{FIELDS, PREFIXED, RENAMED, SYSCALLS, TASK_EVENTS, TASK_FIELDS, event_name};
 
 const BEGIN: &str = "<!-- names: made from the table in crates/kernel/src/names/table.rs -->\n";
 const END: &str = "<!-- end of names -->";
@@ -40,6 +40,13 @@ fn tables() -> String {
     );
     for (kernel, lttng) in TASK_FIELDS {
         let _ = writeln!(out, "| `{kernel}` | `{lttng}` |");
+    }
+    out.push_str(
+        "\nSingle fields:\n\n| event | in the kernel | in a trace |\n| --- | --- | --- |\n",
+    );
+    for row in FIELDS {
+        let event = event_name(row.subsystem, row.event);
+        let _ = writeln!(out, "| `{event}` | `{}` | `{}` |", row.kernel, row.lttng);
     }
     out.push('\n');
     out

@@ -50,6 +50,62 @@ pub const TASK_FIELDS: &[(&str, &str)] = &[
     ("old_pid", "old_tid"),
 ];
 
+/// A field with a name of its own in LTTng, in one event.
+#[derive(Clone, Copy, Debug)]
+pub struct RenamedField {
+    /// The kernel's subsystem.
+    pub subsystem: &'static str,
+    /// The kernel's name of the event.
+    pub event: &'static str,
+    /// The kernel's name of the field.
+    pub kernel: &'static str,
+    /// LTTng's name of the field.
+    pub lttng: &'static str,
+}
+
+const fn field(
+    subsystem: &'static str,
+    event: &'static str,
+    kernel: &'static str,
+    lttng: &'static str,
+) -> RenamedField {
+    RenamedField {
+        subsystem,
+        event,
+        kernel,
+        lttng,
+    }
+}
+
+/// Other fields with names of their own.
+pub const FIELDS: &[RenamedField] = &[
+    field("syscalls", "sys_enter_clone", "clone_flags", "flags"),
+    field("syscalls", "sys_enter_clone", "parent_tidptr", "parent_tid"),
+    field("syscalls", "sys_enter_clone", "child_tidptr", "child_tid"),
+    field("syscalls", "sys_enter_getcpu", "unused", "tcache"),
+    field("syscalls", "sys_enter_mmap", "off", "offset"),
+    field("syscalls", "sys_enter_setns", "flags", "nstype"),
+    field("syscalls", "sys_enter_vmsplice", "uiov", "iov"),
+    field(
+        "vmscan",
+        "mm_vmscan_lru_isolate",
+        "highest_zoneidx",
+        "classzone_idx",
+    ),
+    field(
+        "vmscan",
+        "mm_vmscan_lru_shrink_inactive",
+        "nr_activate0",
+        "nr_activate_anon",
+    ),
+    field(
+        "vmscan",
+        "mm_vmscan_lru_shrink_inactive",
+        "nr_activate1",
+        "nr_activate_file",
+    ),
+];
+
 /// Prefixes.
 pub const PREFIXED: &[Prefixed] = &[
     Prefixed {
