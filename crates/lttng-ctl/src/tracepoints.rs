@@ -11,6 +11,10 @@ use crate::event_list::plain;
 use crate::failure::Failure;
 use crate::handle::Target;
 
+/// `LTTNG_EVENT_FLAG_SYSCALL_32` and `LTTNG_EVENT_FLAG_SYSCALL_64`.
+const SYSCALL_32: c_int = 1;
+const SYSCALL_64: c_int = 2;
+
 /// Tracepoints of all registered applications; the handle's session does not matter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lttng_list_tracepoints(
@@ -40,6 +44,12 @@ pub unsafe extern "C" fn lttng_list_syscalls(events: *mut *mut Event) -> c_int {
         let there = answer.tracepoints;
         let syscall = |tracepoint: &Tracepoint, _: &mut _| Event {
             kind: event_type::SYSCALL,
+            // The kernel records the calls of programs of its own size only.
+            flags: if usize::BITS == 64 {
+                SYSCALL_64
+            } else {
+                SYSCALL_32
+            },
             ..listed(tracepoint)
         };
         place.set(array(&there, |_| 0, syscall)?);

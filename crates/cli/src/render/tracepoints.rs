@@ -60,7 +60,7 @@ pub(crate) fn say(ui: &Ui, tracepoints: &[Tracepoint]) {
     ui.say("");
 }
 
-/// `lttng list -k [--syscall] [-f]`.
+/// `lttng list -k [--syscall] [-f]`. The kernel records the calls of programs of its own size only.
 pub(crate) fn say_kernel(ui: &Ui, points: &[Tracepoint], syscalls: bool) {
     if syscalls {
         ui.say("System calls:\n-------------");
@@ -69,7 +69,7 @@ pub(crate) fn say_kernel(ui: &Ui, points: &[Tracepoint], syscalls: bool) {
     }
     for point in points {
         if syscalls {
-            ui.say(format_args!("      {}", point.name));
+            ui.say(format_args!("      {} [{}-bit]", point.name, usize::BITS));
         } else {
             let level = point.log_level;
             ui.say(format_args!(
