@@ -134,3 +134,8 @@ fn live() {
 fn session() {
     run("session", targets::session);
 }
+
+#[test]
+fn viewer() {
+    run("viewer", targets::viewer);
+}

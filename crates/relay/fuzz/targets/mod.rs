@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each fuzzer uses one of them")]
 
 mod model;
+mod viewing;
 
 use relay::live::{ViewerPeer, ViewerStep};
 use relay::server::{Answer, ControlPeer, DataPeer, DataPiece, Step, refused_session};
@@ -131,4 +132,18 @@ pub(crate) fn session(input: &[u8]) {
     session.on_data(data);
     session.on_control(control);
     session.end();
+}
+
+/// A viewer's connection with what it watches: events of two bytes and what follows them.
+pub(crate) fn viewer(input: &[u8]) {
+    let mut viewing = viewing::Viewing::default();
+    let mut rest = input;
+    while let Some(([what, amount], after)) = rest.split_first_chunk() {
+        let said = match what % 16 {
+            8 => &after[..usize::from(*amount).min(after.len())],
+            _ => &[],
+        };
+        viewing.on_event(*what, *amount, said);
+        rest = &after[said.len()..];
+    }
 }
