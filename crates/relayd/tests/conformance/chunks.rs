@@ -9,7 +9,11 @@ use system_tests::{here, isolated};
 use crate::peer::{Peer, TREE, session};
 use crate::stage::{Stage, compare};
 
-fn rotate(peer: &mut Peer<'_>, to: Option<u64>, positions: &[(StreamHandle, u64)]) -> Result<()> {
+pub(crate) fn rotate(
+    peer: &mut Peer<'_>,
+    to: Option<u64>,
+    positions: &[(StreamHandle, u64)],
+) -> Result<()> {
     let position = |(stream, rotate_at_seq_num): &(StreamHandle, u64)| StreamPosition {
         stream: *stream,
         rotate_at_seq_num: *rotate_at_seq_num,
@@ -22,7 +26,7 @@ fn rotate(peer: &mut Peer<'_>, to: Option<u64>, positions: &[(StreamHandle, u64)
     peer.ask("rotate", &request).map(drop)
 }
 
-fn close(peer: &mut Peer<'_>, id: u64, command: Option<CloseCommand>) -> Result<()> {
+pub(crate) fn close(peer: &mut Peer<'_>, id: u64, command: Option<CloseCommand>) -> Result<()> {
     let request = Request::CloseTraceChunk {
         chunk: ChunkId(id),
         closed_unix_s: 1_700_000_100 + id,
@@ -31,7 +35,7 @@ fn close(peer: &mut Peer<'_>, id: u64, command: Option<CloseCommand>) -> Result<
     peer.ask(&format!("close chunk {id}"), &request).map(drop)
 }
 
-fn exists(peer: &mut Peer<'_>, id: u64) -> Result<()> {
+pub(crate) fn exists(peer: &mut Peer<'_>, id: u64) -> Result<()> {
     let chunk = ChunkId(id);
     peer.ask(
         &format!("chunk {id} exists"),

@@ -5,6 +5,7 @@
 mod chunks;
 mod commands;
 mod layout;
+mod minors;
 mod peer;
 mod sessions;
 mod stage;

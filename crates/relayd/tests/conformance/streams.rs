@@ -9,7 +9,11 @@ use crate::stage::compare;
 
 const NOBODY: StreamHandle = StreamHandle(999_999);
 
-fn close(peer: &mut Peer<'_>, stream: StreamHandle, last_net_seq_num: u64) -> Result<()> {
+pub(crate) fn close(
+    peer: &mut Peer<'_>,
+    stream: StreamHandle,
+    last_net_seq_num: u64,
+) -> Result<()> {
     let request = Request::CloseStream {
         stream,
         last_net_seq_num,
@@ -17,7 +21,11 @@ fn close(peer: &mut Peer<'_>, stream: StreamHandle, last_net_seq_num: u64) -> Re
     peer.ask("close stream", &request).map(drop)
 }
 
-fn pending(peer: &mut Peer<'_>, stream: StreamHandle, last_net_seq_num: u64) -> Result<()> {
+pub(crate) fn pending(
+    peer: &mut Peer<'_>,
+    stream: StreamHandle,
+    last_net_seq_num: u64,
+) -> Result<()> {
     let request = Request::DataPending {
         stream,
         last_net_seq_num,
