@@ -50,6 +50,8 @@ pub(crate) enum Unit {
     Fraction,
     /// Less is better.
     Count,
+    /// Neither is better.
+    Millions,
 }
 
 impl fmt::Display for Unit {
@@ -66,6 +68,7 @@ impl fmt::Display for Unit {
             Self::MegabytesPerSecond => "MB/s (more is better)",
             Self::Fraction => "(more is better)",
             Self::Count => "number",
+            Self::Millions => "million",
         })
     }
 }

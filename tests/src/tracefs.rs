@@ -66,6 +66,14 @@ pub fn probes() -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Mounts it, if no daemon has done so.
+fn mount() -> Result<()> {
+    if !Path::new(ROOT).join("instances").exists() {
+        run(Command::new("mount").args(["-t", "tracefs", "none", ROOT]))?.ok()?;
+    }
+    Ok(())
+}
+
 fn identity() -> Result<String> {
     std::env::var(IDENTITY).context("the test has no identity for tracefs")
 }
@@ -105,27 +113,42 @@ pub struct Produced {
     pub left: u64,
 }
 
-/// The kernel's own counts, over all instances of this test's session daemons.
-pub fn produced(w: &World) -> Result<Produced> {
-    let mut produced = Produced::default();
-    for instance in instances(w)? {
-        for cpu in fs::read_dir(instance.join("per_cpu"))? {
-            let text = fs::read_to_string(cpu?.path().join("stats"))?;
-            for line in text.lines() {
-                let Some((name, value)) = line.split_once(": ") else {
-                    continue;
-                };
-                let value: u64 = value.trim().parse().unwrap_or(0);
-                match name {
-                    "entries" => produced.left += value,
-                    "read events" => produced.read += value,
-                    "overrun" | "commit overrun" | "dropped events" => produced.lost += value,
-                    _ => {}
-                }
+impl Produced {
+    /// What one or several `stats` files of the kernel say.
+    fn of_stats(text: &str) -> Self {
+        let mut produced = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.trim().split_once(": ") else {
+                continue;
+            };
+            let value: u64 = value.trim().parse().unwrap_or(0);
+            match name {
+                "entries" => produced.left += value,
+                "read events" => produced.read += value,
+                "overrun" | "commit overrun" | "dropped events" => produced.lost += value,
+                _ => {}
             }
         }
+        produced
     }
-    Ok(produced)
+}
+
+/// The kernel's own counts, over all instances of this test's session daemons.
+pub fn produced(w: &World) -> Result<Produced> {
+    let stats: Result<String> = instances(w)?
+        .iter()
+        .map(|instance| stats(instance))
+        .collect();
+    Ok(Produced::of_stats(&stats?))
+}
+
+/// The `stats` of all CPUs of an instance.
+fn stats(instance: &Path) -> Result<String> {
+    let mut text = String::new();
+    for cpu in fs::read_dir(instance.join("per_cpu"))? {
+        text += &fs::read_to_string(cpu?.path().join("stats"))?;
+    }
+    Ok(text)
 }
 
 /// trace-cmd, with an instance of its own.
@@ -162,6 +185,7 @@ impl TraceCmd {
     /// their places, and everybody else keeps theirs.
     pub fn prepare(w: &World) -> Result<Self> {
         let program = require("trace-cmd")?;
+        mount()?;
         let instance = format!("lttng-rs-{}x-trace-cmd", identity()?);
         let directory = Path::new(ROOT).join("instances").join(&instance);
         fs::create_dir(&directory)?;
@@ -189,6 +213,12 @@ impl TraceCmd {
         }
         record.args(["-b", &kib.to_string()]);
         record
+    }
+
+    /// The kernel's own counts of its instance, which it removes at its end.
+    pub fn produced(&self) -> Result<Produced> {
+        let instance = Path::new(ROOT).join("instances").join(&self.instance);
+        Ok(Produced::of_stats(&stats(&instance)?))
     }
 
     /// Whether it has begun.
@@ -259,9 +289,7 @@ pub struct Bystander {
 impl Bystander {
     /// Begins to use it. Comes before any daemon that would mount tracefs.
     pub fn new(_: &World) -> Result<Self> {
-        if !Path::new(ROOT).join("instances").exists() {
-            run(Command::new("mount").args(["-t", "tracefs", "none", ROOT]))?.ok()?;
-        }
+        mount()?;
         let name = format!("lttng-rs-{}x-bystander", identity()?);
         let instance = Path::new(ROOT).join("instances").join(name);
         fs::create_dir(&instance)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use system_tests::tracefs::TraceCmd;
+use system_tests::tracefs::{self, Produced, TraceCmd};
 use system_tests::{Relay, Target, Toolchain, World, check_indexes, cpu_seconds, eventually, run};
 
 use crate::Settings;
@@ -16,12 +16,16 @@ use crate::table::{Side, Table, Unit};
 
 /// What both sides record: two events for each call.
 const EVENTS: [&str; 2] = ["syscalls:sys_enter_getppid", "syscalls:sys_exit_getppid"];
-/// Memory of one CPU.
+/// Memory of one CPU where nothing may be lost.
 const BUFFER_KIB: u64 = 4096;
+/// And under a storm.
+const STORM_KIB: [u64; 3] = [1024, 256, 64];
 /// Calls of one process in a measurement without loss, in bursts of so many, with a pause after each.
 const CALLS: u64 = 2_000_000;
 const BURST: u64 = 10_000;
 const PAUSE_US: u64 = 15_000;
+/// Calls of each process of a storm.
+const STORM_CALLS: u64 = 3_000_000;
 
 const LOAD: &str = r#"
 #define _GNU_SOURCE
@@ -40,48 +44,76 @@ int main(int argc, char **argv) {
 
 pub(crate) fn measure(side: Side, settings: &Settings, table: &mut Table) -> Result<()> {
     for route in Route::BOTH {
-        one(side, route, true, settings, table)?;
+        calm(side, route, settings, table)?;
     }
-    one(side, Route::Local, false, settings, table)
+    for buffer_kib in STORM_KIB {
+        storm(side, buffer_kib, settings, table)?;
+    }
+    Ok(())
 }
 
 /// What a measurement brought.
 struct Measured {
     cpu: f64,
-    lost: u64,
+    /// As the kernel says.
+    produced: Produced,
 }
 
-/// `calm`: at a rate that everybody can follow; otherwise as fast as two processes can.
-fn one(side: Side, route: Route, calm: bool, settings: &Settings, table: &mut Table) -> Result<()> {
+fn record(side: Side, route: Route, load: &Load, buffer_kib: u64) -> Result<Measured> {
     let mut world = World::new()?;
-    let load = Load::new(&world, settings.amount(CALLS), calm)?;
     let measured = match side {
-        Side::Ours => ours(&mut world, route, &load)?,
-        Side::Stock => trace_cmd(&world, route, &load)?,
+        Side::Ours => ours(&mut world, route, load, buffer_kib)?,
+        Side::Stock => trace_cmd(&world, route, load, buffer_kib)?,
     };
-    let million = load.events() as f64 / 1e6;
-    let name = route.name();
-    if calm {
-        ensure!(measured.lost == 0, "{} events were lost", measured.lost);
-        let cell = format!("kernel, {name}: all daemons, for a million events");
-        table.add(side, &cell, Unit::CpuSeconds, measured.cpu / million);
-    } else {
-        let delivered = 1.0 - measured.lost as f64 / load.events() as f64;
-        let cell = format!("kernel, {name}, storm: share delivered");
-        table.add(side, &cell, Unit::Fraction, delivered.max(0.0));
-    }
     fs::remove_dir_all(world.path("traces"))?;
+    Ok(measured)
+}
+
+/// At a rate that everybody can follow.
+fn calm(side: Side, route: Route, settings: &Settings, table: &mut Table) -> Result<()> {
+    let load = Load::new(&World::new()?, settings.amount(CALLS), 1, PAUSE_US)?;
+    let measured = record(side, route, &load, BUFFER_KIB)?;
+    let lost = measured.produced.lost;
+    ensure!(lost == 0, "{lost} events were lost");
+    let cell = format!(
+        "kernel, {}: all daemons, for a million events",
+        route.name()
+    );
+    let million = load.events() as f64 / 1e6;
+    table.add(side, &cell, Unit::CpuSeconds, measured.cpu / million);
+    Ok(())
+}
+
+/// As fast as two processes for each CPU can, which leave little of it to anybody else.
+fn storm(side: Side, buffer_kib: u64, settings: &Settings, table: &mut Table) -> Result<()> {
+    let cpus = std::thread::available_parallelism()?.get() as u64;
+    let load = Load::new(&World::new()?, settings.amount(STORM_CALLS), 2 * cpus, 0)?;
+    let measured = record(side, Route::Local, &load, buffer_kib)?;
+    let Produced { read, lost, left } = measured.produced;
+    ensure!(left == 0, "{left} events were not read");
+    let cell = |what: &str| format!("kernel, storm, {buffer_kib} KiB for a CPU: {what}");
+    let million = |events: u64| events as f64 / 1e6;
+    table.add(
+        side,
+        &cell("events produced"),
+        Unit::Millions,
+        million(read + lost),
+    );
+    table.add(side, &cell("events lost"), Unit::Millions, million(lost));
+    let share = read as f64 / (read + lost).max(1) as f64;
+    table.add(side, &cell("share delivered"), Unit::Fraction, share);
     Ok(())
 }
 
 struct Load {
     program: PathBuf,
     calls: u64,
-    calm: bool,
+    processes: u64,
+    pause_us: u64,
 }
 
 impl Load {
-    fn new(world: &World, calls: u64, calm: bool) -> Result<Self> {
+    fn new(world: &World, calls: u64, processes: u64, pause_us: u64) -> Result<Self> {
         let (source, program) = (world.path("load.c"), world.path("load"));
         fs::write(&source, LOAD)?;
         run(Command::new("gcc")
@@ -93,23 +125,19 @@ impl Load {
         Ok(Self {
             program,
             calls,
-            calm,
+            processes,
+            pause_us,
         })
     }
 
-    fn processes(&self) -> u64 {
-        if self.calm { 1 } else { 2 }
-    }
-
     fn events(&self) -> u64 {
-        2 * self.calls * self.processes()
+        2 * self.calls * self.processes
     }
 
     fn run(&self) -> Result<()> {
-        let pause = if self.calm { PAUSE_US } else { 0 };
-        let arguments = [self.calls, BURST, pause].map(|number| number.to_string());
+        let arguments = [self.calls, BURST, self.pause_us].map(|number| number.to_string());
         let mut running = Vec::new();
-        for _ in 0..self.processes() {
+        for _ in 0..self.processes {
             running.push(Command::new(&self.program).args(&arguments).spawn()?);
         }
         for mut process in running {
@@ -119,7 +147,7 @@ impl Load {
     }
 }
 
-fn ours(world: &mut World, route: Route, load: &Load) -> Result<Measured> {
+fn ours(world: &mut World, route: Route, load: &Load, buffer_kib: u64) -> Result<Measured> {
     let relay = world.relay(Toolchain::Ours)?;
     let target = world.kernel_target()?;
     let dir = world.path("traces/s");
@@ -132,20 +160,25 @@ fn ours(world: &mut World, route: Route, load: &Load) -> Result<Measured> {
          enable-channel -k c --subbuf-size={}k --num-subbuf=4
          enable-event -k -c c --syscall getppid
          start",
-        BUFFER_KIB / 4
+        buffer_kib / 4
     ))?;
     let before = used(&target, &relay);
     load.run()?;
     target.lttng("stop")?.ok()?;
     let cpu = used(&target, &relay) - before;
+    let produced = tracefs::produced(world)?;
     target.lttng("destroy")?.ok()?;
-    let lost = match route {
+    let told = match route {
         Route::Local => check_indexes(&dir)?.discarded,
         Route::Network => check_indexes(relay.output())?.discarded,
     };
+    ensure!(
+        told == produced.lost,
+        "the trace tells of {told} lost events, the kernel says {produced:?}"
+    );
     target.daemon().terminate()?;
     relay.daemon().terminate()?;
-    Ok(Measured { cpu, lost })
+    Ok(Measured { cpu, produced })
 }
 
 fn used(target: &Target, relay: &Relay) -> f64 {
@@ -153,10 +186,10 @@ fn used(target: &Target, relay: &Relay) -> f64 {
     consumers + cpu_seconds(target.daemon().pid()) + cpu_seconds(relay.daemon().pid())
 }
 
-fn trace_cmd(world: &World, route: Route, load: &Load) -> Result<Measured> {
+fn trace_cmd(world: &World, route: Route, load: &Load, buffer_kib: u64) -> Result<Measured> {
     let trace_cmd = TraceCmd::prepare(world)?;
     let file = world.path("traces/trace.dat");
-    let mut record = trace_cmd.command(&EVENTS, BUFFER_KIB);
+    let mut record = trace_cmd.command(&EVENTS, buffer_kib);
     let mut listener = None;
     match route {
         Route::Local => {
@@ -174,32 +207,23 @@ fn trace_cmd(world: &World, route: Route, load: &Load) -> Result<Measured> {
             record.args(["-N", "127.0.0.1:7342"]);
         }
     }
-    let recording = record
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut recording = record.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     eventually("trace-cmd records", || {
         Ok(trace_cmd.is_recording().then_some(()))
     })?;
     load.run()?;
+    // Before it removes its instance. Nothing is lost any more; what is left it reads now.
+    let mut produced = trace_cmd.produced()?;
+    produced.read += std::mem::take(&mut produced.left);
     let before = children_seconds()?;
     interrupt(&recording)?;
-    let output = recording.wait_with_output()?;
+    recording.wait()?;
     if let Some(mut listener) = listener {
         interrupt(&listener)?;
         listener.wait()?;
     }
     let cpu = children_seconds()? - before;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lost = text.lines().filter_map(|line| {
-        let (name, value) = line.trim().split_once(": ")?;
-        let counts = ["overrun", "commit overrun", "dropped events"].contains(&name);
-        counts.then(|| value.trim().parse::<u64>().ok())?
-    });
-    Ok(Measured {
-        cpu,
-        lost: lost.sum(),
-    })
+    Ok(Measured { cpu, produced })
 }
 
 fn interrupt(process: &Child) -> Result<()> {
