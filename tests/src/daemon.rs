@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use crate::process::{process_state, signal};
+use crate::process::{process_state, signal, thread_count};
 use crate::{complaints, eventually};
 
 /// A daemon that was started into the background, with its log file.
@@ -42,7 +42,8 @@ impl Daemon {
 
     /// Whether its process is there and not a corpse.
     pub fn is_alive(&self) -> bool {
-        !matches!(process_state(self.pid), None | Some('Z' | 'X'))
+        // The first thread is a corpse already when others still hold the sockets.
+        !matches!(process_state(self.pid), None | Some('Z' | 'X')) || thread_count(self.pid) > 1
     }
 
     /// Asks it to end and waits until it has.

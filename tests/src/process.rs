@@ -106,6 +106,11 @@ pub fn process_state(pid: u32) -> Option<char> {
     stat(pid)?.first()?.chars().next()
 }
 
+/// How many threads process `pid` has; 0 if there is none.
+pub(crate) fn thread_count(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// CPU seconds, user and system, that the threads of process `pid` and its reaped children used so far. Of
 /// threads to the nanosecond, if none has ended; of ended ones and of children to the clock tick.
 pub fn cpu_seconds(pid: u32) -> f64 {
