@@ -51,5 +51,5 @@ pub use toolchain::Toolchain;
 pub use trace::{Event, Trace, count_distinct, count_events, trees_with_metadata};
 pub use tree::tree;
 pub use viewer::{Viewer, Watching};
-pub use wait::{DEADLINE, eventually, monotonic_ns};
+pub use wait::{DEADLINE, eventually, monotonic_ns, steady};
 pub use world::World;

@@ -28,3 +28,16 @@ pub fn monotonic_ns() -> u64 {
         [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
     seconds * 1_000_000_000 + nanoseconds
 }
+
+/// Waits until `measure` gives the same for half a second.
+pub fn steady<T: PartialEq>(what: &str, mut measure: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut since = (measure()?, Instant::now());
+    eventually(what, || {
+        let now = measure()?;
+        if now != since.0 {
+            since = (now, Instant::now());
+            return Ok(None);
+        }
+        Ok((since.1.elapsed() > Duration::from_millis(500)).then_some(now))
+    })
+}

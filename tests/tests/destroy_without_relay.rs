@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::Ours;
 use system_tests::{
     App, Output, Relay, Signal, Target, Trace, World, check_indexes, cpu_seconds, eventually, here,
-    isolated, isolated_for, signal, trees_with_metadata,
+    isolated, isolated_for, signal, steady, trees_with_metadata,
 };
 
 /// Exit status of `lttng destroy` when the trace is not complete.
@@ -40,19 +40,6 @@ fn app(w: &World, target: &Target, events: u64) -> Result<App> {
     w.app(&format!("--threads 1 --quiet --events {events}"))
         .as_user(target.who())
         .start()
-}
-
-/// Waits until `measure` gives the same for half a second.
-fn steady<T: PartialEq>(what: &str, mut measure: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut since = (measure()?, Instant::now());
-    eventually(what, || {
-        let now = measure()?;
-        if now != since.0 {
-            since = (now, Instant::now());
-            return Ok(None);
-        }
-        Ok((since.1.elapsed() > Duration::from_millis(500)).then_some(now))
-    })
 }
 
 /// The consumer daemon has sent what it could.

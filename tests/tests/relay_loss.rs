@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
     App, DEADLINE, Output, Relay, Signal, Target, Toolchain, Trace, World, check_indexes,
-    cpu_seconds, eventually, here, isolated, run, signal, trees_with_metadata,
+    cpu_seconds, eventually, here, isolated, run, signal, steady, trees_with_metadata,
 };
 
 /// What a command may take that waits for nobody, but half a second for a consumer daemon that is busy.
@@ -69,19 +69,6 @@ fn ensure_exactly(numbers: &BTreeSet<i64>, range: std::ops::Range<i64>) -> Resul
         "{found} events from {first:?} to {last:?}, not {range:?}"
     );
     Ok(())
-}
-
-/// Waits until `measure` gives the same for half a second.
-fn steady<T: PartialEq>(what: &str, mut measure: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut since = (measure()?, Instant::now());
-    eventually(what, || {
-        let now = measure()?;
-        if now != since.0 {
-            since = (now, Instant::now());
-            return Ok(None);
-        }
-        Ok((since.1.elapsed() > Duration::from_millis(500)).then_some(now))
-    })
 }
 
 /// Waits until the relay daemon has stored all whole packets: the application must be quiet.

@@ -121,17 +121,19 @@ fn make_directory(directory: &Path) -> Result<(), FileError> {
 
 /// A new file whose name is not that of a session file.
 fn temporary(directory: &Path, name: &str) -> Result<(PathBuf, File), FileError> {
-    for attempt in 0.. {
+    let mut attempt = 0;
+    loop {
         let path = directory.join(format!(".{name}.{}.{attempt}", std::process::id()));
         match File::options().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {
+                attempt += 1;
+            }
             opened => {
                 let file = opened.map_err(FileError::io(&path))?;
                 return Ok((path, file));
             }
         }
     }
-    unreachable!("the last attempt returns")
 }
 
 /// The sessions of a file.

@@ -12,7 +12,7 @@ use crate::daemon::{Context, Failure};
 use crate::mi::{Document, Element};
 use crate::ui::{Exit, Outcome, Ui, status};
 
-use super::{create, no_more};
+use super::{create, one_or_all};
 
 /// Load recording sessions from files
 ///
@@ -43,13 +43,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> {
     let ui = &context.ui;
-    let name = if args.all {
-        no_more(context, args.name.as_slice())?;
-        None
-    } else {
-        args.name.clone()
-    };
-    no_more(context, &args.extra)?;
+    let name = one_or_all(context, args.all, args.name.as_ref(), &args.extra)?;
     if name.is_none() && args.override_name.is_some() {
         return Err(ui.fail("Options --all and --override-name cannot be used simultaneously"));
     }

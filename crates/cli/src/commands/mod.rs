@@ -126,6 +126,23 @@ fn no_more(context: &Context, extra: &[String]) -> Result<(), Exit> {
     }
 }
 
+/// The session that a command names, `None` for all; more words are refused.
+fn one_or_all(
+    context: &Context,
+    all: bool,
+    name: Option<&String>,
+    extra: &[String],
+) -> Result<Option<String>, Exit> {
+    let name = if all {
+        no_more(context, name.map_or(&[], std::slice::from_ref))?;
+        None
+    } else {
+        name.cloned()
+    };
+    no_more(context, extra)?;
+    Ok(name)
+}
+
 /// The names of a list with commas; empty ones are skipped.
 fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').filter(|name| !name.is_empty())

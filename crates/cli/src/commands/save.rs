@@ -11,7 +11,7 @@ use crate::daemon::{Context, Failure};
 use crate::mi::{Document, Element};
 use crate::ui::{Exit, Outcome, Ui, status};
 
-use super::{chosen, create, no_more};
+use super::{chosen, create, one_or_all};
 
 /// Save recording sessions to files
 ///
@@ -36,13 +36,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Outcome, Exit> {
     let ui = &context.ui;
-    let name = if args.all {
-        no_more(context, args.name.as_slice())?;
-        None
-    } else {
-        args.name.clone()
-    };
-    no_more(context, &args.extra)?;
+    let name = one_or_all(context, args.all, args.name.as_ref(), &args.extra)?;
     let directory = directory(ui, args.output_path.as_deref())?;
     let code = save(context, name.as_deref(), &directory, args.force).await;
     let place = args.output_path.as_deref();
