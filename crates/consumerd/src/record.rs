@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ring_buffer::{Delivered, PacketHeader, Tally, UnderWay};
+use ring_buffer::{Delivered, Tally, UnderWay};
 
 /// The stream's slot in the tally of its trace.
 #[derive(Debug)]
@@ -32,14 +32,32 @@ impl Record {
         self.delivered
     }
 
-    /// The packet goes out now, after so many bytes: whoever finds that we died does not know whether it arrived.
-    pub(crate) fn sending(&self, header: &PacketHeader, written_before: u64) {
-        self.tally
-            .begin(self.slot, &UnderWay::of(header, written_before));
+    /// A predecessor has delivered this packet, to this place or another one, and may have died before it counted it.
+    pub(crate) fn arrived(&mut self, number: u64) {
+        if self.delivered.last_packet() >= Some(number) {
+            return;
+        }
+        let under_way = self.tally.under_way(self.slot);
+        let packet = under_way.filter(|packet| packet.number == number);
+        let counted = packet.map_or(self.delivered, |packet| self.delivered.and(&packet));
+        self.replace(Delivered {
+            next_packet: number.wrapping_add(1),
+            packets_here: self.delivered.packets_here,
+            ..counted
+        });
     }
 
-    /// A packet has arrived.
-    pub(crate) fn count(&mut self, delivered: Delivered) {
+    /// The packet goes out now: whoever finds that we died does not know whether it arrived.
+    pub(crate) fn sending(&self, packet: &UnderWay) {
+        self.tally.begin(self.slot, packet);
+    }
+
+    /// The packet has arrived.
+    pub(crate) fn count(&mut self, packet: &UnderWay) {
+        self.replace(self.delivered.and(packet));
+    }
+
+    fn replace(&mut self, delivered: Delivered) {
         self.tally.record(self.slot, &delivered);
         self.delivered = delivered;
     }

@@ -1,11 +1,10 @@
 //! One stream that is being drained.
 
-use consumer_api::{Counters, StreamKey, StreamSetup, TraceKey};
-use ring_buffer::{Delivered, FlushMode};
+use consumer_api::{StreamKey, StreamSetup, TraceKey};
+use ring_buffer::{FlushMode, UnderWay};
 
 use crate::activity::Activity;
 use crate::output::{Output, OutputError, Stored};
-use crate::packet::Packet;
 use crate::poller::Token;
 use crate::record::Record;
 use crate::source::{Progress, Source, TakeError, Writers};
@@ -29,16 +28,17 @@ pub(crate) struct Stream {
     pub(crate) ended: bool,
     broken: bool,
     record: Record,
-    /// Number of the last packet that the place has from a predecessor, which may have died before it
-    /// counted it.
-    stored: Option<u64>,
     /// The current chunk has packets of it.
     in_chunk: bool,
 }
 
 impl Stream {
     /// A stream whose packets `source` yields.
-    pub(crate) fn new(setup: &StreamSetup, source: Box<dyn Source>, record: Record) -> Self {
+    pub(crate) fn new(setup: &StreamSetup, source: Box<dyn Source>, mut record: Record) -> Self {
+        // Now: where packets are overwritten, it may not be there any more when we come to read it.
+        if let Some(packet) = setup.resume.and_then(|predecessor| predecessor.last_packet) {
+            record.arrived(packet);
+        }
         Self {
             key: setup.stream,
             trace: setup.trace,
@@ -50,7 +50,6 @@ impl Stream {
             ended: false,
             broken: false,
             record,
-            stored: setup.resume.and_then(|predecessor| predecessor.last_packet),
             in_chunk: false,
         }
     }
@@ -58,7 +57,8 @@ impl Stream {
     /// Goes on after what the output has of this stream already.
     pub(crate) fn go_on(&mut self, stored: Option<Stored>) {
         if let Some(stored) = stored {
-            self.stored = self.stored.max(Some(stored.packet_seq_num));
+            self.record.arrived(stored.packet_seq_num);
+            self.in_chunk = true;
         }
     }
 
@@ -117,29 +117,21 @@ impl Stream {
         if self.broken {
             return Ok(Progress::Nothing);
         }
-        let (key, stored, record) = (self.key, self.stored, &mut self.record);
+        let (key, record) = (self.key, &mut self.record);
         let in_chunk = &mut self.in_chunk;
         let taken = self.source.take(writers, &mut |packet| {
-            let number = packet.header().packet_seq_num.get();
-            let before = record.delivered();
-            if number < before.next_packet {
+            if packet.header().packet_seq_num.get() < record.delivered().next_packet {
                 // The predecessor delivered it, and died before it could release it.
                 return Ok(());
             }
             trace.deliver_metadata(output, activity)?;
-            // Otherwise the predecessor died before it could count it.
-            let is_new = stored.is_none_or(|stored| number > stored);
-            if is_new {
-                record.sending(packet.header(), output.bytes_written());
-                output.packet(key, packet)?;
-            }
-            let counters = Counters {
-                events: trace.events_in(packet),
-                ..count(packet, &before)
-            };
+            let events = trace.events_in(packet);
+            let under_way = UnderWay::of(packet.header(), events, output.bytes_written());
+            record.sending(&under_way);
+            output.packet(key, packet)?;
             // Before the packet is released: a successor finds it counted, or finds it.
-            record.count(after(packet, &before, &counters, is_new));
-            activity.delivered(counters.bytes);
+            record.count(&under_way);
+            activity.delivered(packet.padded_len());
             *in_chunk = true;
             Ok(())
         });
@@ -157,32 +149,5 @@ impl Stream {
                 Ok(Progress::Nothing)
             }
         }
-    }
-}
-
-fn count(packet: &dyn Packet, before: &Delivered) -> Counters {
-    let number = packet.header().packet_seq_num.get();
-    let discarded = packet.header().events_discarded.get();
-    Counters {
-        events: 0,
-        packets: 1,
-        bytes: packet.padded_len(),
-        discarded_events: discarded.saturating_sub(before.discarded_seen),
-        lost_packets: number.saturating_sub(before.next_packet),
-    }
-}
-
-fn after(packet: &dyn Packet, before: &Delivered, more: &Counters, is_new: bool) -> Delivered {
-    let header = packet.header();
-    Delivered {
-        packets: before.packets + more.packets,
-        bytes: before.bytes + more.bytes,
-        events: before.events + more.events,
-        discarded_events: before.discarded_events + more.discarded_events,
-        lost_packets: before.lost_packets + more.lost_packets,
-        next_packet: header.packet_seq_num.get().wrapping_add(1),
-        // The tracer's count may step back when a writer was preempted while it closed a packet.
-        discarded_seen: before.discarded_seen.max(header.events_discarded.get()),
-        packets_here: before.packets_here + u64::from(is_new),
     }
 }

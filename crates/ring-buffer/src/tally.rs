@@ -22,7 +22,7 @@ use crate::sync::Ordering;
 /// Numbers of one record.
 const FIELDS: usize = 8;
 /// Numbers of the packet under way, beside its own.
-const PACKET_FIELDS: usize = 8;
+const PACKET_FIELDS: usize = 9;
 /// Bytes of one slot: two words, two records, and a packet.
 const SLOT_BYTES: u64 = 8 * (2 + 2 * FIELDS as u64 + PACKET_FIELDS as u64);
 /// Attempts to read a record that is being written all the time. Each one takes less time than a packet.
@@ -88,6 +88,22 @@ impl Delivered {
         }
     }
 
+    /// With one packet more.
+    pub fn and(&self, packet: &UnderWay) -> Self {
+        let discarded = packet.events_discarded;
+        Self {
+            packets: self.packets + 1,
+            bytes: self.bytes + packet.packet_size / 8,
+            events: self.events + packet.events,
+            discarded_events: self.discarded_events + discarded.saturating_sub(self.discarded_seen),
+            lost_packets: self.lost_packets + packet.number.saturating_sub(self.next_packet),
+            next_packet: packet.number.wrapping_add(1),
+            // The tracer's count may step back when a writer was preempted while it closed a packet.
+            discarded_seen: self.discarded_seen.max(discarded),
+            packets_here: self.packets_here + 1,
+        }
+    }
+
     /// Number of the last packet.
     pub fn last_packet(&self) -> Option<u64> {
         self.next_packet.checked_sub(1)
@@ -115,12 +131,15 @@ pub struct UnderWay {
     pub stream_instance_id: u64,
     /// Bytes of all streams that had been written to the place before.
     pub written_before: u64,
+    /// Events in it, if somebody counts.
+    pub events: u64,
 }
 
 impl UnderWay {
-    /// The packet with this header, after so many bytes.
-    pub fn of(header: &PacketHeader, written_before: u64) -> Self {
+    /// The packet with this header and so many events, after so many bytes.
+    pub fn of(header: &PacketHeader, events: u64, written_before: u64) -> Self {
         Self {
+            events,
             written_before,
             number: header.packet_seq_num.get(),
             packet_size: header.packet_size.get(),
@@ -143,6 +162,7 @@ impl UnderWay {
             self.stream_id,
             self.stream_instance_id,
             self.written_before,
+            self.events,
         ]
     }
 
@@ -156,6 +176,7 @@ impl UnderWay {
             stream_id,
             stream_instance_id,
             written_before,
+            events,
         ] = words;
         Self {
             number,
@@ -167,6 +188,7 @@ impl UnderWay {
             stream_id,
             stream_instance_id,
             written_before,
+            events,
         }
     }
 }
@@ -322,6 +344,7 @@ mod tests {
             stream_id: 6,
             stream_instance_id: 7,
             written_before: 8,
+            events: 9,
         };
         assert_eq!(tally.under_way(0), None);
         tally.begin(0, &packet(0));
