@@ -13,7 +13,7 @@ use ust::{Batch, Handle, TracerVersion};
 use crate::app::AppIdentity;
 use crate::app::channel::{Answer, ChannelError, CommandChannel, SharedFd};
 use crate::app::objects::Objects;
-use crate::session::plan::{Plan, PlannedChannel, Rule};
+use crate::session::plan::{Plan, PlannedChannel, PlannedContext, Rule};
 use crate::session::{Session, TraceBuffers};
 
 /// What the application has of one session.
@@ -223,7 +223,7 @@ async fn fill_channels(
     for ((have, planned), buffers) in view
         .channels
         .iter()
-        .zip(&plan.channels)
+        .zip(plan.channels.iter())
         .zip(&view.trace.channels)
     {
         for (cpu, stream) in buffers.streams.iter().enumerate() {
@@ -241,7 +241,7 @@ async fn fill_channels(
                 wakeup,
             );
         }
-        for (_, context) in &planned.contexts {
+        for PlannedContext { context, .. } in &planned.contexts {
             batch.context(have.handle, context)?;
         }
     }
@@ -296,7 +296,7 @@ async fn create_enablers(
 /// Rules to create: index of the channel, id and rule.
 fn missing_rules(view: &View, plan: &Plan) -> Vec<(usize, u64, Arc<Rule>)> {
     let mut missing = Vec::new();
-    for (at, (have, planned)) in view.channels.iter().zip(&plan.channels).enumerate() {
+    for (at, (have, planned)) in view.channels.iter().zip(plan.channels.iter()).enumerate() {
         let planned: &PlannedChannel = planned;
         for rule in planned.rules.iter().filter(|rule| rule.enabled) {
             if !have.enablers.contains_key(&rule.id) {

@@ -171,7 +171,7 @@ fn channel(planned: &PlannedChannel, counted: &SessionCounters) -> v1::Channel {
         contexts: planned
             .contexts
             .iter()
-            .map(|(spelling, _)| spelling.clone())
+            .map(|context| context.spelling.clone())
             .collect(),
         counters: Some(counters(&counted.channel(&planned.name))),
     }

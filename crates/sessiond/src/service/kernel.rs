@@ -15,6 +15,7 @@ use kernel::tracefs::{EventName, Tracefs};
 
 use crate::daemon::Daemon;
 use crate::service::requests::check_kernel_event_name;
+use crate::session::channels::{DEFAULT_CHANNEL, too_late};
 use crate::session::kernel::plan::{
     KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule, ProbeKind,
 };
@@ -148,16 +149,13 @@ pub(super) fn enable(
     attributes: Attributes,
     rules: Vec<KernelRule>,
 ) -> Result<KernelPlan, Refusal> {
-    let mut plan = match plan.channel(channel) {
-        Some(_) => plan.clone(),
-        None => plan.enable_channel(channel, attributes, started_once)?,
-    };
+    let mut channels = plan.channels.with(channel, attributes, started_once)?;
     let several = rules.len() > 1;
     let mut enabled = 0;
     for rule in rules {
-        match plan.enable_rule(channel, rule) {
+        match channels.enable_rule(channel, rule) {
             Ok(changed) => {
-                plan = changed;
+                channels = changed;
                 enabled += 1;
             }
             // Of all tracepoints and all system calls, the ones may be enabled already.
@@ -169,7 +167,7 @@ pub(super) fn enable(
             Err(refusal) => return Err(refusal),
         }
     }
-    Ok(plan)
+    Ok(plan.with(channels))
 }
 
 /// Which kinds of rules a request to disable means.
@@ -194,12 +192,7 @@ pub(super) fn add_context(
 ) -> Result<KernelPlan, Refusal> {
     if started_once {
         // The first thing that upstream looks at.
-        return refuse(
-            ErrorCode::ALREADY_STARTED,
-            format!(
-                "the session was started once: the context `{context}` cannot be added any more"
-            ),
-        );
+        return Err(too_late("context", context));
     }
     let field = ContextField::parse(context);
     if context != GIVEN && field.is_none() {
@@ -217,23 +210,16 @@ pub(super) fn add_context(
         let code = ErrorCode::KERNEL_CONTEXT_UNAVAILABLE;
         return refuse(code, format!("`{context}` cannot be had: {reason}"));
     }
-    if !channel.is_empty() {
-        return plan.add_context(channel, context);
-    }
-    let mut plan = plan.clone();
-    if plan.channels.is_empty() {
-        let name = plan.channel_for_rule("")?.to_owned();
-        plan = plan.enable_channel(&name, attributes, started_once)?;
-    }
-    let names: Vec<_> = plan
-        .channels
-        .iter()
-        .map(|channel| channel.name.clone())
-        .collect();
-    for name in names {
-        plan = plan.add_context(&name, context)?;
-    }
-    Ok(plan)
+    let (channels, context) = (&plan.channels, context.to_owned());
+    let channels = if !channel.is_empty() {
+        channels.add_context(channel, context, started_once)?
+    } else if channels.is_empty() {
+        let channels = channels.enable(DEFAULT_CHANNEL, attributes, started_once)?;
+        channels.add_context_to_all(&context, started_once)?
+    } else {
+        channels.add_context_to_all(&context, started_once)?
+    };
+    Ok(plan.with(channels))
 }
 
 /// The kernel's channels of a session as messages.

@@ -20,8 +20,9 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
 use crate::daemon::{Caller, Daemon};
-use crate::session::kernel::plan::KernelPlan;
-use crate::session::plan::{DEFAULT_CHANNEL, Plan, Refusal};
+use crate::session::channels::DEFAULT_CHANNEL;
+use crate::session::kernel::plan::{KernelPlan, KernelRule};
+use crate::session::plan::{Plan, PlannedContext, Refusal};
 use crate::session::{NewSession, OutputSetting, Owner, Session};
 
 pub(crate) use access::Access;
@@ -106,7 +107,7 @@ impl Service {
             requests::default_kernel_attributes(Kind::of(&session)).map_err(refused)?;
         let channel = self
             .change(session, move |plan| {
-                let name = plan.kernel.channel_for_rule(&request.channel)?.to_owned();
+                let name = plan.kernel.channels.for_rule(&request.channel)?.to_owned();
                 let (kernel, started) = (&plan.kernel, plan.started_once);
                 let kernel = kernel::enable(kernel, started, &name, attributes, rules)?;
                 Ok((plan.with_kernel(kernel), name))
@@ -284,7 +285,8 @@ impl SessionDaemon for Service {
         if is_kernel(request.domain)? {
             let attributes = requests::kernel_attributes(&attributes, kind).map_err(refused)?;
             self.change_kernel(session, move |plan, started| {
-                plan.enable_channel(&request.channel, attributes, started)
+                let channels = &plan.channels;
+                Ok(plan.with(channels.enable(&request.channel, attributes, started)?))
             })
             .await?;
             return Ok(Response::new(v1::EnableChannelResponse {}));
@@ -309,13 +311,13 @@ impl SessionDaemon for Service {
         let request = request.into_inner();
         if is_kernel(request.domain)? {
             self.change_kernel(session, move |plan, _| {
-                plan.disable_channel(&request.channel)
+                Ok(plan.with(plan.channels.disable(&request.channel)?))
             })
             .await?;
             return Ok(Response::new(v1::DisableChannelResponse {}));
         }
         self.change(session, move |plan| {
-            Ok((plan.disable_channel(&request.channel)?, ()))
+            Ok((plan.with(plan.channels.disable(&request.channel)?), ()))
         })
         .await?;
         Ok(Response::new(v1::DisableChannelResponse {}))
@@ -334,9 +336,10 @@ impl SessionDaemon for Service {
         let kind = Kind::of(&session);
         let channel = self
             .change(session, move |plan| {
-                let name = plan.channel_for_rule(&request.channel)?;
+                let name = plan.channels.for_rule(&request.channel)?;
                 let plan = with_channel(plan, name, kind)?;
-                Ok((plan.enable_rule(name, rule)?, name.to_owned()))
+                let channels = plan.channels.enable_rule(name, rule)?;
+                Ok((plan.with(channels), name.to_owned()))
             })
             .await?;
         Ok(Response::new(v1::EnableEventResponse { channel }))
@@ -350,16 +353,20 @@ impl SessionDaemon for Service {
         let request = request.into_inner();
         if is_kernel(request.domain)? {
             self.change_kernel(session, move |plan, _| {
-                let channel = plan.channel_for_rule(&request.channel)?;
-                let kinds = kernel::kind_filter(request.kind());
-                plan.disable_rules(channel, &request.name, kinds)
+                let channels = &plan.channels;
+                let channel = channels.for_rule(&request.channel)?;
+                let is_of_kind = kernel::kind_filter(request.kind());
+                let chosen = |rule: &KernelRule| is_of_kind(&rule.kind);
+                Ok(plan.with(channels.disable_rules(channel, &request.name, chosen)?))
             })
             .await?;
             return Ok(Response::new(v1::DisableEventResponse {}));
         }
         self.change(session, move |plan| {
-            let name = plan.channel_for_rule(&request.channel)?;
-            Ok((plan.disable_rules(name, &request.name)?, ()))
+            let channels = &plan.channels;
+            let name = channels.for_rule(&request.channel)?;
+            let channels = channels.disable_rules(name, &request.name, |_| true)?;
+            Ok((plan.with(channels), ()))
         })
         .await?;
         Ok(Response::new(v1::DisableEventResponse {}))
@@ -381,28 +388,23 @@ impl SessionDaemon for Service {
             .await?;
             return Ok(Response::new(v1::AddContextResponse {}));
         }
-        let context = requests::context(&request.context).map_err(refused)?;
+        let context = PlannedContext {
+            context: requests::context(&request.context).map_err(refused)?,
+            spelling: request.context.clone(),
+        };
         let kind = Kind::of(&session);
         self.change(session, move |plan| {
+            let (channels, started) = (&plan.channels, plan.started_once);
             if !request.channel.is_empty() {
-                return Ok((
-                    plan.add_context(&request.channel, &request.context, context)?,
-                    (),
-                ));
+                let channels = channels.add_context(&request.channel, context, started)?;
+                return Ok((plan.with(channels), ()));
             }
-            let mut plan = plan.clone();
-            if plan.channels.is_empty() {
-                plan = with_channel(&plan, DEFAULT_CHANNEL, kind)?;
-            }
-            let names: Vec<_> = plan
-                .channels
-                .iter()
-                .map(|channel| channel.name.clone())
-                .collect();
-            for name in names {
-                plan = plan.add_context(&name, &request.context, context.clone())?;
-            }
-            Ok((plan, ()))
+            let plan = match channels.is_empty() {
+                true => with_channel(plan, DEFAULT_CHANNEL, kind)?,
+                false => plan.clone(),
+            };
+            let channels = plan.channels.add_context_to_all(&context, started)?;
+            Ok((plan.with(channels), ()))
         })
         .await?;
         Ok(Response::new(v1::AddContextResponse {}))
@@ -694,7 +696,7 @@ impl SessionDaemon for Service {
 
 /// Adds a channel with default settings if there is none of that name.
 fn with_channel(plan: &Plan, name: &str, kind: Kind) -> Result<Plan, Refusal> {
-    if plan.channel(name).is_some() {
+    if plan.channels.get(name).is_some() {
         return Ok(plan.clone());
     }
     let buffer_type = requests::buffer_type(v1::BufferType::Unspecified as i32, plan);

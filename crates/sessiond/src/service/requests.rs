@@ -8,7 +8,8 @@ use ring_buffer::{BufferMode, Geometry};
 use ust::command::{Context, LogLevels};
 
 use crate::service::contexts;
-use crate::session::plan::{Attributes, BufferType, Filter, MAX_NAME, Plan, Refusal, Rule};
+use crate::session::channels::MAX_NAME;
+use crate::session::plan::{Attributes, BufferType, Filter, Plan, Refusal, Rule};
 use crate::session::{NetworkAttributes, OutputSetting, RelayAddress, RelayLoss, Session};
 
 /// Sub-buffer sizes when none is given, bytes.

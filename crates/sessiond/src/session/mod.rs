@@ -1,6 +1,7 @@
 //! Recording sessions.
 
 mod buffers;
+pub(crate) mod channels;
 mod chunks;
 mod collector;
 mod consumer;

@@ -8,19 +8,9 @@ use std::sync::Arc;
 use control::ErrorCode;
 use ust::command::{Context, LogLevels};
 
+use crate::session::channels::{self, Channels, Codes, Domain};
 use crate::session::kernel::plan::KernelPlan;
 use crate::session::trackers::Trackers;
-
-/// Name of the channel that is created when none is named.
-pub(crate) const DEFAULT_CHANNEL: &str = "channel0";
-/// Longest channel and event name in bytes.
-pub(crate) const MAX_NAME: usize = 255;
-/// Most channels of a session.
-pub(crate) const MAX_CHANNELS: usize = 256;
-/// Most event rules of a channel.
-pub(crate) const MAX_RULES: usize = 16 * 1024;
-/// Most context fields of a channel.
-pub(crate) const MAX_CONTEXTS: usize = 256;
 
 /// A command cannot be carried out; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,33 +90,53 @@ pub(crate) struct Filter {
     pub reloc_offset: u32,
 }
 
-/// A rule in a channel.
+/// A context field, with the user's spelling.
 #[derive(Clone, Debug)]
-pub(crate) struct PlannedRule {
-    /// Unique in the session.
-    pub id: u64,
-    /// Whether it records.
-    pub enabled: bool,
-    /// The rule.
-    pub rule: Arc<Rule>,
+pub(crate) struct PlannedContext {
+    pub spelling: String,
+    pub context: Context,
 }
 
-/// A channel of the session.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedChannel {
-    /// Its number: in creation order, from 0.
-    pub id: u32,
-    /// Its name.
-    pub name: String,
-    /// Whether it records.
-    pub enabled: bool,
-    /// Its settings.
-    pub attributes: Attributes,
-    /// With the user's spelling, in the order of the commands.
-    pub contexts: Vec<(String, Context)>,
-    /// In the order of the commands.
-    pub rules: Vec<PlannedRule>,
+impl PartialEq for PlannedContext {
+    /// Several spellings may mean one field.
+    fn eq(&self, other: &Self) -> bool {
+        self.context == other.context
+    }
 }
+
+/// The domain of applications.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ust;
+
+impl Domain for Ust {
+    type Rule = Rule;
+    type Context = PlannedContext;
+
+    const ADJECTIVE: &'static str = "";
+    const CODES: Codes = Codes {
+        channel_exists: ErrorCode::UST_CHANNEL_EXISTS,
+        channel_failed: ErrorCode::UST_CHANNEL_FAILED,
+        channel_not_found: ErrorCode::UST_CHANNEL_NOT_FOUND,
+        rule_enabled: ErrorCode::UST_EVENT_ENABLED,
+        rule_failed: ErrorCode::UST_ENABLE_FAILED,
+        rule_not_found: ErrorCode::UST_EVENT_NOT_FOUND,
+        context_exists: ErrorCode::UST_CONTEXT_EXISTS,
+        context_failed: ErrorCode::UST_CONTEXT_INVALID,
+    };
+
+    fn rule_name(rule: &Rule) -> &str {
+        &rule.name
+    }
+
+    fn spelling(context: &PlannedContext) -> &str {
+        &context.spelling
+    }
+}
+
+/// A rule in a channel.
+pub(crate) type PlannedRule = channels::PlannedRule<Rule>;
+/// A channel of the session.
+pub(crate) type PlannedChannel = channels::Channel<Ust>;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -139,28 +149,30 @@ pub(crate) struct Plan {
     pub destroyed: bool,
     /// Decided by the first channel.
     pub buffer_type: Option<BufferType>,
-    /// In the order of creation.
-    pub channels: Vec<Arc<PlannedChannel>>,
+    /// Where events go.
+    pub channels: Channels<Ust>,
     /// The kernel domain.
     pub kernel: Arc<KernelPlan>,
     /// Which applications are recorded.
     pub trackers: Trackers,
     /// How many times the applications were asked to record their state again.
     pub statedumps: u64,
-    next_rule: u64,
 }
 
 type Change = Result<Plan, Refusal>;
 
 impl Plan {
-    /// The channel of that name.
-    pub(crate) fn channel(&self, name: &str) -> Option<&Arc<PlannedChannel>> {
-        self.channels.iter().find(|channel| channel.name == name)
-    }
-
     /// Neither domain has one.
     pub(crate) fn has_no_channel(&self) -> bool {
         self.channels.is_empty() && self.kernel.channels.is_empty()
+    }
+
+    /// With other channels.
+    pub(crate) fn with(&self, channels: Channels<Ust>) -> Self {
+        Self {
+            channels,
+            ..self.clone()
+        }
     }
 
     /// With another kernel domain.
@@ -259,191 +271,24 @@ impl Plan {
         buffer_type: BufferType,
         attributes: Attributes,
     ) -> Change {
-        check_channel_name(name)?;
-        if let Some(channel) = self.channel(name) {
-            if channel.enabled {
-                let message = format!("the channel `{name}` exists already");
-                return Err(Refusal::new(ErrorCode::UST_CHANNEL_EXISTS, message));
-            }
-            return self.with_channel(name, |channel| channel.enabled = true);
-        }
-        if self.started_once {
-            return Err(Refusal::new(
-                ErrorCode::ALREADY_STARTED,
-                format!(
-                    "the session was started once: the channel `{name}` cannot be added any more"
-                ),
-            ));
-        }
-        if self
-            .buffer_type
-            .is_some_and(|existing| existing != buffer_type)
-        {
+        let channels = self.channels.enable(name, attributes, self.started_once)?;
+        let is_new = channels.len() > self.channels.len();
+        let mut plan = self.with(channels);
+        let kept = *plan.buffer_type.get_or_insert(buffer_type);
+        if is_new && kept != buffer_type {
             return Err(Refusal::new(
                 ErrorCode::BUFFER_TYPE_MISMATCH,
                 format!("the session's other channels have another buffering scheme than `{name}`"),
             ));
         }
-        if self.channels.len() == MAX_CHANNELS {
-            let message = format!("a session has at most {MAX_CHANNELS} channels");
-            return Err(Refusal::new(ErrorCode::UST_CHANNEL_FAILED, message));
-        }
-        let channel = PlannedChannel {
-            id: self.channels.len() as u32,
-            name: name.to_owned(),
-            enabled: true,
-            attributes,
-            contexts: Vec::new(),
-            rules: Vec::new(),
-        };
-        let mut plan = self.clone();
-        plan.buffer_type = Some(buffer_type);
-        plan.channels.push(Arc::new(channel));
         Ok(plan)
     }
-
-    /// Stops recording in a channel; as with upstream, one that is disabled already is no error.
-    pub(crate) fn disable_channel(&self, name: &str) -> Change {
-        self.with_channel(name, |channel| channel.enabled = false)
-    }
-
-    /// Which channel a rule command means: the named one, or the default.
-    pub(crate) fn channel_for_rule<'a>(&self, named: &'a str) -> Result<&'a str, Refusal> {
-        if !named.is_empty() {
-            return Ok(named);
-        }
-        if self
-            .channels
-            .iter()
-            .any(|channel| channel.name != DEFAULT_CHANNEL)
-        {
-            return Err(Refusal::new(
-                ErrorCode::NEED_CHANNEL_NAME,
-                "the session has channels of its own names: say which one with --channel",
-            ));
-        }
-        Ok(DEFAULT_CHANNEL)
-    }
-
-    /// Creates a rule in an existing channel, or enables a disabled one.
-    pub(crate) fn enable_rule(&self, channel: &str, rule: Rule) -> Change {
-        let found = self.require(channel)?;
-        if let Some(same) = found.rules.iter().find(|planned| *planned.rule == rule) {
-            if same.enabled {
-                let message = format!("the event rule `{}` is enabled already", rule.name);
-                return Err(Refusal::new(ErrorCode::UST_EVENT_ENABLED, message));
-            }
-            let id = same.id;
-            return self.with_channel(channel, |channel| {
-                set_enabled(channel, |r| r.id == id, true)
-            });
-        }
-        if found.rules.len() == MAX_RULES {
-            let message = format!("a channel has at most {MAX_RULES} event rules");
-            return Err(Refusal::new(ErrorCode::UST_ENABLE_FAILED, message));
-        }
-        let planned = PlannedRule {
-            id: self.next_rule,
-            enabled: true,
-            rule: Arc::new(rule),
-        };
-        let mut plan = self.with_channel(channel, |channel| channel.rules.push(planned))?;
-        plan.next_rule += 1;
-        Ok(plan)
-    }
-
-    /// Stops the rules of that very name, or all of the channel if the name is empty.
-    pub(crate) fn disable_rules(&self, channel: &str, name: &str) -> Change {
-        let found = self.require(channel)?;
-        if !name.is_empty() && !found.rules.iter().any(|planned| planned.rule.name == name) {
-            let message = format!("the channel `{channel}` has no event rule `{name}`");
-            return Err(Refusal::new(ErrorCode::UST_EVENT_NOT_FOUND, message));
-        }
-        let matches = |planned: &PlannedRule| name.is_empty() || planned.rule.name == name;
-        self.with_channel(channel, |channel| set_enabled(channel, matches, false))
-    }
-
-    /// Adds a context field to a channel.
-    pub(crate) fn add_context(&self, channel: &str, spelling: &str, context: Context) -> Change {
-        let found = self.require(channel)?;
-        if self.started_once {
-            return Err(Refusal::new(
-                ErrorCode::ALREADY_STARTED,
-                format!(
-                    "the session was started once: the context `{spelling}` cannot be added any more"
-                ),
-            ));
-        }
-        if found
-            .contexts
-            .iter()
-            .any(|(_, existing)| *existing == context)
-        {
-            let message = format!("the channel `{channel}` has the context `{spelling}` already");
-            return Err(Refusal::new(ErrorCode::UST_CONTEXT_EXISTS, message));
-        }
-        if found.contexts.len() == MAX_CONTEXTS {
-            let message = format!("a channel has at most {MAX_CONTEXTS} context fields");
-            return Err(Refusal::new(ErrorCode::UST_CONTEXT_INVALID, message));
-        }
-        self.with_channel(channel, |channel| {
-            channel
-                .contexts
-                .push((spelling.to_owned(), context.clone()));
-        })
-    }
-
-    fn require(&self, name: &str) -> Result<&Arc<PlannedChannel>, Refusal> {
-        self.channel(name).ok_or_else(|| {
-            let message = format!("the session has no channel `{name}`");
-            Refusal::new(ErrorCode::UST_CHANNEL_NOT_FOUND, message)
-        })
-    }
-
-    fn with_channel(&self, name: &str, change: impl FnOnce(&mut PlannedChannel)) -> Change {
-        self.require(name)?;
-        let mut plan = self.clone();
-        if let Some(channel) = plan
-            .channels
-            .iter_mut()
-            .find(|channel| channel.name == name)
-        {
-            change(Arc::make_mut(channel));
-        }
-        Ok(plan)
-    }
-}
-
-fn set_enabled(
-    channel: &mut PlannedChannel,
-    matches: impl Fn(&PlannedRule) -> bool,
-    enabled: bool,
-) {
-    for rule in channel.rules.iter_mut().filter(|rule| matches(rule)) {
-        rule.enabled = enabled;
-    }
-}
-
-/// What both domains ask of the name of a channel.
-pub(super) fn check_channel_name(name: &str) -> Result<(), Refusal> {
-    let bad = name.is_empty()
-        || name.len() > MAX_NAME
-        || name.starts_with('.')
-        || name == "metadata"
-        || name.contains(['/', '\0'])
-        || name.chars().any(char::is_control);
-    if bad {
-        let message = format!(
-            "`{name}` is no channel name: 1 to {MAX_NAME} bytes, no `/`, no leading `.`, not `metadata`"
-        );
-        return Err(Refusal::new(ErrorCode::INVALID_CHANNEL_NAME, message));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::channels::DEFAULT_CHANNEL;
 
     const ATTRIBUTES: Attributes = Attributes {
         overwrite: false,
@@ -493,28 +338,23 @@ mod tests {
 
     #[test]
     fn a_rule_is_the_same_only_with_all_its_parts() {
-        let plan = with_channel("c").enable_rule("c", rule("a")).unwrap();
+        let channels = with_channel("c").channels;
+        let channels = channels.enable_rule("c", rule("a")).unwrap();
         assert_eq!(
-            code(plan.enable_rule("c", rule("a"))),
+            code(channels.enable_rule("c", rule("a"))),
             ErrorCode::UST_EVENT_ENABLED
         );
         let other = Rule {
             levels: LogLevels::Exactly(3),
             ..rule("a")
         };
-        let plan = plan.enable_rule("c", other).unwrap();
-        assert_eq!(plan.channel("c").unwrap().rules.len(), 2);
-        let off = plan.disable_rules("c", "a").unwrap();
-        assert!(
-            off.channel("c")
-                .unwrap()
-                .rules
-                .iter()
-                .all(|rule| !rule.enabled)
-        );
+        let channels = channels.enable_rule("c", other).unwrap();
+        assert_eq!(channels.get("c").unwrap().rules.len(), 2);
+        let off = channels.disable_rules("c", "a", |_| true).unwrap();
+        assert!(off.get("c").unwrap().rules.iter().all(|rule| !rule.enabled));
         let on = off.enable_rule("c", rule("a")).unwrap();
-        assert!(on.channel("c").unwrap().rules[0].enabled);
-        assert!(!on.channel("c").unwrap().rules[1].enabled);
+        assert!(on.get("c").unwrap().rules[0].enabled);
+        assert!(!on.get("c").unwrap().rules[1].enabled);
     }
 
     #[test]
@@ -524,8 +364,12 @@ mod tests {
             plan.enable_channel("d", BufferType::PerUid, ATTRIBUTES)
                 .is_err()
         );
-        assert!(plan.add_context("c", "vtid", Context::Plain(0)).is_err());
-        assert!(plan.enable_rule("c", rule("late")).is_ok());
+        let context = PlannedContext {
+            spelling: "vtid".into(),
+            context: Context::Plain(0),
+        };
+        assert!(plan.channels.add_context("c", context, true).is_err());
+        assert!(plan.channels.enable_rule("c", rule("late")).is_ok());
     }
 
     #[test]
@@ -564,13 +408,13 @@ mod tests {
 
     #[test]
     fn the_default_channel_is_only_meant_while_it_is_alone() {
-        assert_eq!(Plan::default().channel_for_rule(""), Ok(DEFAULT_CHANNEL));
+        assert_eq!(Plan::default().channels.for_rule(""), Ok(DEFAULT_CHANNEL));
         assert_eq!(
-            with_channel(DEFAULT_CHANNEL).channel_for_rule(""),
+            with_channel(DEFAULT_CHANNEL).channels.for_rule(""),
             Ok(DEFAULT_CHANNEL)
         );
         assert_eq!(
-            code(with_channel("c").channel_for_rule("")),
+            code(with_channel("c").channels.for_rule("")),
             ErrorCode::NEED_CHANNEL_NAME
         );
     }

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use crate::host::Host;
 use crate::lock::lock;
+use crate::session::channels::MAX_NAME;
 use crate::session::delivery::{Delivery, OutputReport};
 use crate::session::kernel::KernelDomain;
 use crate::session::ledger::Ledger;
-use crate::session::plan::{MAX_NAME, Plan, Refusal};
+use crate::session::plan::{Plan, Refusal};
 use crate::session::snapshot::Snapshots;
 use crate::session::{
     ConsumerProgram, OutputSetting, Owner, RelayLoss, Session, SessionId, path_datetime,

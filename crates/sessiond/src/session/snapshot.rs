@@ -11,12 +11,13 @@ use control::ErrorCode;
 
 use crate::app::SharedFd;
 use crate::lock::lock;
+use crate::session::channels::MAX_NAME;
 use crate::session::consumer::{Consumer, ConsumerError};
 use crate::session::delivery::{Patience, now_unix_s, while_it_moves};
 use crate::session::ledger::Tallied;
 use crate::session::live_trace::{BufferShape, LiveTrace};
 use crate::session::output::{OutputSetting, Place};
-use crate::session::plan::{MAX_NAME, Refusal};
+use crate::session::plan::Refusal;
 use crate::session::rotation::ArchiveLocation;
 use crate::session::{Session, path_datetime};
 

@@ -130,7 +130,7 @@ impl Session {
         let trace = tokio::task::block_in_place(|| {
             TraceBuffers::create(
                 identity,
-                &plan.channels,
+                plan.channels.as_slice(),
                 cpus,
                 &preamble,
                 numbers.first_stream,

@@ -83,7 +83,7 @@ impl KernelTrace {
             let name = format!("{}tasks", trace.identity.prefix);
             trace.tasks = Some(TaskHistory::begin(&trace.tracefs, &trace.owner, &name)?);
         }
-        for planned in &plan.channels {
+        for planned in plan.channels.iter() {
             let first = trace.identity.first_stream + u64::from(planned.id) * u64::from(cpus);
             // What was made so far is removed when the trace is dropped.
             let channel = trace.create_channel(planned, first)?;
