@@ -86,8 +86,10 @@ pub(crate) fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
 fn outside(limit: Duration, name: &str) -> Result<()> {
     let identity = tracefs::new_identity();
     let result = outside_as(&identity, limit, name);
-    // Not in the namespace: that may be gone, and this is for the whole machine.
-    tracefs::clean_up(&identity);
+    if result.is_err() {
+        // Not in the namespace: that may be gone, and this is for the whole machine.
+        tracefs::clean_up(&identity);
+    }
     result
 }
 

@@ -1,11 +1,13 @@
 //! The kernel's tracing file system in tests. It is one for the whole machine: what tests make there has names
 //! that begin with the test's own identity, and is removed when the test ends, however it ends.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::peers::require;
 use crate::process::run;
@@ -22,25 +24,53 @@ pub(crate) fn new_identity() -> String {
     format!("t{}", std::process::id())
 }
 
-/// Removes what the test with this identity left.
+/// Waits until no other test uses tracefs, whoever runs it, and keeps them away until this process ends: what
+/// one lets the kernel do would be in the buffers of the other.
+pub fn reserve() -> Result<()> {
+    static RESERVED: Mutex<Option<File>> = Mutex::new(None);
+    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reserved.is_none() {
+        // One that is there before anybody mounts tracefs, and the same in every mount namespace.
+        let place = File::open("/sys/kernel")?;
+        flock(&place, FlockOperation::LockExclusive).context("wait for tracefs")?;
+        *reserved = Some(place);
+    }
+    Ok(())
+}
+
+/// Removes what the test with this identity left, which failed. Where the tests were started tracefs need not be
+/// mounted. An instance that somebody reads still cannot be removed: the last of the test's processes may be ending.
 pub(crate) fn clean_up(identity: &str) {
-    for instance in instances_of(identity).unwrap_or_default() {
-        let _ = fs::remove_dir(instance);
+    const SCRIPT: &str = r#"
+        [ -e "$1/instances" ] || mount -t tracefs none "$1" || exit
+        for instance in "$1/instances/lttng-rs-$2"[-x]*; do
+            for try in $(seq 100); do
+                [ -e "$instance" ] || break
+                rmdir "$instance" 2>/dev/null || sleep 0.1
+            done
+        done
+        for list in "$1/uprobe_events" "$1/kprobe_events"; do
+            [ -e "$list" ] || continue
+            sed -n "s|^[^:]*:\(lttng_rs_$2/[^ ]*\) .*|-:\1|p" "$list" |
+                while read -r remove; do echo "$remove" >>"$list"; done
+        done"#;
+    let _ = Command::new("unshare")
+        .args(["--mount", "sh", "-c", SCRIPT, "sh", ROOT, identity])
+        .status();
+}
+
+/// Fails if the daemons of this test have left something, and they have all ended.
+pub(crate) fn ensure_clean() -> Result<()> {
+    if !Path::new(ROOT).join("instances").exists() {
+        return Ok(());
     }
-    for list in PROBE_LISTS {
-        let list = Path::new(ROOT).join(list);
-        for line in fs::read_to_string(&list).unwrap_or_default().lines() {
-            let Some(event) =
-                probe_of(line).filter(|event| event.starts_with(&format!("lttng_rs_{identity}")))
-            else {
-                continue;
-            };
-            let _ = Command::new("sh")
-                .args(["-c", "echo \"-:$1\" >> \"$2\"", "sh", event])
-                .arg(&list)
-                .status();
-        }
-    }
+    let identity = identity()?;
+    let instances = instances_of(&identity)?;
+    ensure!(instances.is_empty(), "left in tracefs: {instances:?}");
+    let mut probes = probes()?;
+    probes.retain(|probe| probe.starts_with(&format!("lttng_rs_{identity}/")));
+    ensure!(probes.is_empty(), "left in tracefs: {probes:?}");
+    Ok(())
 }
 
 /// `p:group/name PLACE` to `group/name`.
@@ -66,8 +96,9 @@ pub fn probes() -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Mounts it, if no daemon has done so.
+/// Reserves it, and mounts it if no daemon has done so.
 fn mount() -> Result<()> {
+    reserve()?;
     if !Path::new(ROOT).join("instances").exists() {
         run(Command::new("mount").args(["-t", "tracefs", "none", ROOT]))?.ok()?;
     }
@@ -86,12 +117,12 @@ pub fn mark() -> Result<i64> {
 
 /// Instances of this test's session daemons.
 pub fn instances(_: &World) -> Result<Vec<PathBuf>> {
-    instances_of(&format!("{}-", identity()?))
+    instances_of(&identity()?)
 }
 
 fn instances_of(identity: &str) -> Result<Vec<PathBuf>> {
     let dir = Path::new(ROOT).join("instances");
-    let prefix = format!("lttng-rs-{identity}");
+    let prefix = format!("lttng-rs-{identity}-");
     let mut found = Vec::new();
     for entry in fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
         let entry = entry?;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::run;
-use crate::{Daemon, Host, Relay, Target, Toolchain, Who};
+use crate::{Daemon, Host, Relay, Target, Toolchain, Who, tracefs};
 
 /// Directories, and the daemons started so far. Everything is below one tmpfs that only this test sees.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl World {
 
     /// Starts root's session daemon of ours with the kernel domain.
     pub fn kernel_target(&mut self) -> Result<Target> {
+        tracefs::reserve()?;
         self.target_with(Toolchain::Ours, &[])
     }
 
@@ -145,7 +146,7 @@ impl World {
         self.daemons.iter().rev().try_for_each(Daemon::terminate)
     }
 
-    /// Ends every daemon that still runs and fails if one does not end or had panicked.
+    /// Ends every daemon that still runs and fails if one does not end, had panicked, or left something in the kernel.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.end_daemons()?;
         for daemon in self.daemons.iter().rev() {
@@ -154,7 +155,7 @@ impl World {
                 bail!("{} panicked: {line}", daemon.name);
             }
         }
-        Ok(())
+        tracefs::ensure_clean()
     }
 
     /// What remains: processes, files, and the ends of the logs.

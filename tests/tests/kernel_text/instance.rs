@@ -11,6 +11,7 @@ use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
 use system_tests::run;
+use system_tests::tracefs::reserve;
 
 /// Removed when dropped.
 pub(crate) struct Instance {
@@ -58,6 +59,7 @@ impl Catalogue {
 impl Instance {
     /// An instance that does not record yet.
     pub(crate) fn new() -> Result<Self> {
+        reserve()?;
         // Private, and not in the directory whose files are listed when the test fails.
         let tracefs = PathBuf::from("/run/tracefs");
         fs::create_dir_all(&tracefs)?;
