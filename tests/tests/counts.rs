@@ -169,10 +169,7 @@ impl Held {
             held.packets += check_indexes(&tree)?.packets;
             held.add_files(&tree)?;
             let trace = Trace::read(&tree)?;
-            // Of a place that begins when events have been discarded already it cannot say how many.
-            let mut warnings = trace.warnings;
-            warnings.retain(|line| !line.contains("Tracer may have discarded events"));
-            ensure!(warnings.is_empty(), "{warnings:?}");
+            trace.assert_readable()?;
             for event in &trace.events {
                 let number = |name| event.number(name).with_context(|| format!("no {name}"));
                 let number = (number("thread")?, number("n")?);

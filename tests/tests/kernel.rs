@@ -6,7 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::tracefs::{self, TraceCmd};
-use system_tests::{Output, Trace, World, count_events, eventually, here, isolated, run};
+use system_tests::{
+    Output, Trace, World, check_indexes, count_events, eventually, here, isolated, run,
+};
 
 /// Marks the thread and calls `getppid` so often.
 fn getppid_loop(count: u32) -> Result<String> {
@@ -50,12 +52,16 @@ fn of_thread(trace: &Trace, name: &str, tid: i64) -> usize {
     marked.filter(|event| event.name == name).count()
 }
 
-/// The names up to the last one that is `last`.
-fn until_last<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> Vec<&'a str> {
-    let mut names: Vec<_> = names.collect();
-    let end = names.iter().rposition(|name| *name == last);
-    names.truncate(end.map_or(0, |end| end + 1));
-    names
+/// The names from the first one to the last one that is `bound`.
+fn within<'a>(names: impl Iterator<Item = &'a str>, bound: &str) -> Vec<&'a str> {
+    let names: Vec<_> = names.collect();
+    let is_bound = |name: &&str| *name == bound;
+    let first = names.iter().position(is_bound);
+    let last = names.iter().rposition(is_bound);
+    match (first, last) {
+        (Some(first), Some(last)) => names[first..=last].to_vec(),
+        _ => Vec::new(),
+    }
 }
 
 fn count(names: &[&str], wanted: &str) -> usize {
@@ -92,17 +98,18 @@ fn as_often_as_trace_cmd_says() {
         let calls = of_thread(&trace, "syscall_entry_getppid", tid);
         ensure!(calls == 100_000, "{calls} calls in the trace");
         ensure!(of_thread(&trace, "syscall_exit_getppid", tid) == calls);
-        // Up to the last call: how much of the end of the process trace-cmd records is left to chance.
+        // From the first call to the last: how much of the beginning and the end of the process trace-cmd records is
+        // left to chance.
         let own = trace
             .events
             .iter()
             .filter(|event| event.number("tid") == Some(tid));
-        let ours = until_last(
+        let ours = within(
             own.map(|event| event.name.as_str()),
             "syscall_entry_getppid",
         );
         let own = recorded.lines().filter(|line| line.tid == tid);
-        let theirs = until_last(own.map(|line| line.name.as_str()), "sys_enter_getppid");
+        let theirs = within(own.map(|line| line.name.as_str()), "sys_enter_getppid");
         let (calls, switches) = (
             count(&ours, "syscall_entry_getppid"),
             count(&ours, "sched_switch"),
@@ -327,7 +334,7 @@ fn overload(w: &mut World, mode: &str) -> Result<()> {
     let produced = tracefs::produced(w)?;
     target.lttng("destroy")?.ok()?;
     let trace = Trace::read(&out(w))?;
-    ensure!(trace.warnings.is_empty(), "{:?}", trace.warnings);
+    trace.assert_readable()?;
     let dumped = trace
         .events
         .iter()
@@ -335,12 +342,12 @@ fn overload(w: &mut World, mode: &str) -> Result<()> {
         .count() as u64;
     let read = trace.events.len() as u64 - dumped;
     ensure!(produced.lost > 0, "no overload: {produced:?}");
+    let discarded = check_indexes(&out(w))?.discarded;
     ensure!(
-        trace.discarded == produced.lost && read == produced.read,
-        "{read} events read and {} discarded; the kernel says {produced:?}",
-        trace.discarded
+        discarded == produced.lost && read == produced.read,
+        "{read} events read and {discarded} discarded; the kernel says {produced:?}",
     );
-    Ok(())
+    trace.assert_discarded(discarded)
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn limited_files(w: &mut World, relay: Option<Toolchain>) -> Result<()> {
     let tree = trees.pop().context("no tree")?;
     check_indexes(&tree)?;
     let trace = Trace::read(&tree)?;
-    ensure!(trace.warnings.is_empty(), "{:?}", trace.warnings);
+    trace.assert_readable()?;
     let last = trace
         .events
         .iter()

@@ -49,7 +49,7 @@ fn numbers(dir: &Path) -> Result<BTreeSet<i64>> {
     let mut numbers = BTreeSet::new();
     for tree in trees_with_metadata(dir)? {
         let trace = Trace::read(&tree)?;
-        ensure!(trace.warnings.is_empty(), "{:?}", trace.warnings);
+        trace.assert_readable()?;
         check_indexes(&tree)?;
         for event in &trace.events {
             let n = event.number("n").context("no n")?;

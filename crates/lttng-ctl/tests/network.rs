@@ -296,6 +296,7 @@ fn while_tracing_the_output_changes_and_no_event_is_lost() {
             let there = Trace::read(relay.output())?;
             all.events.extend(there.events);
             all.discarded += there.discarded;
+            all.discarded_before += there.discarded_before;
             all.lost_packets += there.lost_packets;
             all.warnings.extend(there.warnings);
         }

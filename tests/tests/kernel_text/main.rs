@@ -212,7 +212,7 @@ impl Streams {
 
 fn babeltrace2_reads(dir: &Path, events: u64) -> Result<()> {
     let trace = Trace::read(dir)?;
-    ensure!(trace.warnings.is_empty(), "{:?}", trace.warnings);
+    trace.assert_readable()?;
     ensure!(
         trace.events.len() as u64 == events,
         "babeltrace2 reads {} events of {events}",
