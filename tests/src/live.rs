@@ -6,12 +6,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::peers::require;
 use crate::trace::parse_event;
 use crate::wait::DEADLINE;
-use crate::{Event, Relay, World, signal};
+use crate::{Event, Relay, Viewer, World, eventually, signal};
 
 /// babeltrace2 was ended by a signal: version 2.0.4 is now and then, when streams or metadata come while it
 /// reads, with any relay daemon. It writes beyond its memory when later metadata declare more than the first, and
@@ -66,6 +66,20 @@ impl LiveReader {
         let url = format!("{}/host/target/{session}", relay.live_url());
         // The source ends by itself only with the other action; this one waits for a session to appear.
         Self::spawn(&["--input-format=lttng-live", &url])
+    }
+
+    /// Waits for the session, starts reading it as its `nth` viewer, and waits until it is attached.
+    pub fn attached(relay: &Relay, session: &str, nth: u32) -> Result<Self> {
+        let mut viewer = Viewer::new(relay.ports()[2])?;
+        viewer.wait_for_session(session)?;
+        let mut reader = Self::start(relay, session)?;
+        eventually("babeltrace2 is attached", || {
+            let status = reader.child.try_wait()?;
+            fail_if_crashed(status)?;
+            ensure!(status.is_none(), "babeltrace2 ended: {status:?}");
+            Ok((viewer.clients(session)? == Some(nth)).then_some(()))
+        })?;
+        Ok(reader)
     }
 
     /// As [`LiveReader::start`], but babeltrace2 keeps back what it writes, as it does into a pipe.

@@ -277,9 +277,14 @@ impl Viewer {
     /// Waits until a session has so many viewers.
     pub fn wait_for_clients(&mut self, name: &str, clients: u32) -> Result<()> {
         eventually("the viewers are attached", || {
-            let sessions = self.sessions()?;
-            let found = sessions.iter().find(|entry| entry.session_name == name);
-            Ok(found.filter(|entry| entry.clients == clients).map(drop))
+            Ok((self.clients(name)? == Some(clients)).then_some(()))
         })
+    }
+
+    /// How many viewers a session has, if it is listed.
+    pub(crate) fn clients(&mut self, name: &str) -> Result<Option<u32>> {
+        let sessions = self.sessions()?;
+        let found = sessions.iter().find(|entry| entry.session_name == name);
+        Ok(found.map(|entry| entry.clients))
     }
 }

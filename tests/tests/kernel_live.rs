@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
-    Event, KernelLoad, LiveReader, Relay, Target, Trace, Viewer, World, check_indexes, here,
-    isolated, tracefs, unless_crashed,
+    Event, KernelLoad, LiveReader, Relay, Target, Trace, World, check_indexes, here, isolated,
+    tracefs, unless_crashed,
 };
 
 struct Session {
@@ -32,11 +32,7 @@ impl Session {
     }
 
     fn reader(&self) -> Result<LiveReader> {
-        let mut viewer = Viewer::new(self.relay.ports()[2])?;
-        viewer.wait_for_session("s")?;
-        let reader = LiveReader::start(&self.relay, "s")?;
-        viewer.wait_for_clients("s", 1)?;
-        Ok(reader)
+        LiveReader::attached(&self.relay, "s", 1)
     }
 }
 
