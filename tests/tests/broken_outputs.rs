@@ -1,6 +1,7 @@
 //! Outputs that cannot be written, or cease to be: the session that uses them says so, the others go on.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Result, ensure};
@@ -12,7 +13,7 @@ fn healthy(w: &World, target: &Target, name: &str) -> Result<std::path::PathBuf>
     let out = w.path(&format!("traces/{name}"));
     target.script(&format!(
         "create {name} --output={}
-         enable-channel -u c -s {name} --switch-timer=20000
+         enable-channel -u c -s {name} --subbuf-size=1M --num-subbuf=8 --switch-timer=20000
          enable-event -u -c c -s {name} emitter:small
          start {name}",
         out.display()
@@ -105,6 +106,56 @@ fn a_full_disk() {
         );
         partial.assert_in_order()?;
         target.daemon().terminate()
+    });
+}
+
+/// A disk that is full, and then has room again before the buffers are full: the session goes on by itself, and
+/// nothing is lost.
+#[test]
+fn a_full_disk_that_gets_room_again() {
+    isolated(here!(), |w| {
+        let disk = w.small_disk("small", 1024)?;
+        let filler = disk.join("filler");
+        let target = w.target(Ours)?;
+        target.script(&format!(
+            "create s --output={}/trace
+             enable-channel -u c -s s --subbuf-size=32k --num-subbuf=32
+             enable-event -u -c c -s s emitter:small
+             start s",
+            disk.display()
+        ))?;
+        let mut app = w.app("--events 4000 --threads 2").start()?;
+        // All but the last blocks: a packet is torn.
+        let mut rest = fs::File::create(&filler)?;
+        while rest.write_all(&[b'x'; 4096]).is_ok() {}
+        fs::File::options()
+            .write(true)
+            .open(&filler)?
+            .set_len(rest.metadata()?.len() - (24 << 10))?;
+        drop(rest);
+        let mut lines = app.round()?.lines;
+        target
+            .lttng("list s")?
+            .ok()?
+            .shows("Output state: failed: ")?
+            .shows("No space left on device (os error 28); it is tried again every second")?;
+        let stopped = target.lttng("stop s")?.ok()?;
+        ensure!(stopped.stderr.contains("may not be complete"), "{stopped}");
+        target.lttng("start s")?.ok()?;
+
+        fs::remove_file(&filler)?;
+        eventually("the output takes something again", || {
+            let list = target.lttng("list s")?.ok()?;
+            Ok((!list.stdout.contains("Output state")).then_some(()))
+        })?;
+        lines.extend(app.round()?.lines);
+        app.finish()?;
+        target.lttng("stop s")?.ok()?;
+        target.lttng("destroy s")?.ok()?;
+        let trace = Trace::read(&disk)?;
+        trace.assert_clean()?;
+        trace.assert_lines(&lines)?;
+        trace.assert_in_order()
     });
 }
 

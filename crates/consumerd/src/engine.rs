@@ -46,8 +46,9 @@ impl Engine {
         })
     }
 
-    /// Works until the session daemon closes the socket, and everything complete is delivered.
-    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+    /// Works until the session daemon closes the socket, and everything complete is delivered. `false`: the output
+    /// failed, as the session daemon was told.
+    pub(crate) fn run(mut self) -> anyhow::Result<bool> {
         while !self.closing {
             let busy = self.running().is_some_and(|session| session.has_work());
             let ready = self.poller.wait(busy).context("cannot wait for events")?;
@@ -57,13 +58,16 @@ impl Engine {
             self.try_output(Session::take_turns);
             self.tell_size();
         }
+        if matches!(self.state, State::Failed(_)) {
+            return Ok(false);
+        }
         self.try_output(|session| {
             session.deliver_complete()?;
             session.output().settle()
         });
         match self.state {
             State::Failed(reason) => Err(anyhow!(reason)),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -252,7 +256,7 @@ impl Engine {
 
     /// The output takes nothing any more: leaves the buffers alone, and tells why, once.
     fn fail(&mut self, reason: String) {
-        tracing::error!("{reason}");
+        tracing::info!("{reason}");
         let failed = State::Failed(reason.clone());
         if let State::Running(session) = std::mem::replace(&mut self.state, failed) {
             session.dismantle(&mut self.poller);

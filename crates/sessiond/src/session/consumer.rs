@@ -354,7 +354,7 @@ impl Link {
                 lock(&self.shared.relay_streams).insert(stream, handle);
             }
             Notice::OutputFailed(failure) => {
-                warn!("the output of a session failed: {}", failure.reason);
+                debug!("the output of a session failed: {}", failure.reason);
                 self.state
                     .send_replace(ConsumerState::OutputFailed(failure.reason));
             }

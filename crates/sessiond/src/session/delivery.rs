@@ -75,6 +75,8 @@ pub(super) struct Delivery {
     /// Local directories that hold a stretch of the trace already.
     used_directories: HashSet<PathBuf>,
     deaths: Vec<Instant>,
+    /// How the output failed last, and when.
+    failure: Option<(String, Instant)>,
     problem: Option<Problem>,
 }
 
@@ -83,6 +85,8 @@ pub(super) struct Delivery {
 enum Problem {
     /// An attempt to reach the relay daemon again is under way.
     Reconnecting(String),
+    /// The local output takes nothing; it is tried again and again.
+    Failing(String),
     /// For good.
     Failed(String),
 }
@@ -110,6 +114,7 @@ impl Delivery {
             last_created_unix_s: None,
             used_directories: HashSet::new(),
             deaths: Vec::new(),
+            failure: None,
             problem: None,
         }
     }
@@ -130,7 +135,9 @@ impl Delivery {
     /// Why nothing is delivered now.
     pub(super) fn problem_text(&self) -> Option<&str> {
         match self.problem.as_ref()? {
-            Problem::Reconnecting(reason) | Problem::Failed(reason) => Some(reason),
+            Problem::Reconnecting(reason) | Problem::Failing(reason) | Problem::Failed(reason) => {
+                Some(reason)
+            }
         }
     }
 
@@ -189,6 +196,10 @@ impl Delivery {
             (Some(Problem::Failed(reason)), _) => OutputStatus::Failed {
                 path,
                 reason: reason.clone(),
+            },
+            (Some(Problem::Failing(reason)), _) => OutputStatus::Failed {
+                path,
+                reason: format!("{reason}; it is tried again every second"),
             },
             (Some(Problem::Reconnecting(reason)), _) => OutputStatus::Reconnecting {
                 path,
@@ -381,6 +392,7 @@ impl Session {
         {
             warn!("session `{}` leaves a place: {incomplete}", self.name);
         }
+        delivery.chunks.leave_place();
         delivery.setting = setting;
         delivery.place = place;
         delivery.problem = None;

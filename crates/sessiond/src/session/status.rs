@@ -96,7 +96,7 @@ pub(crate) enum OutputStatus {
         /// Why.
         reason: String,
     },
-    /// Takes nothing any more.
+    /// Takes nothing.
     Failed {
         /// As above.
         path: String,

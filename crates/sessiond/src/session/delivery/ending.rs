@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::patience::{Patience, while_it_moves};
-use super::{Delivery, now_unix_s};
+use super::{Delivery, Problem, now_unix_s};
 use crate::session::Session;
 use crate::session::consumer::{ConsumerError, ConsumerState};
 use crate::session::output::{OutputSetting, RelayLoss};
@@ -39,8 +39,8 @@ pub(super) type LastChunk = Option<(u64, ArchiveLocation)>;
 #[error("{reason}")]
 pub(super) struct Incomplete {
     reason: String,
-    /// The consumer daemon was killed, and its output works.
-    killed: bool,
+    /// Another consumer daemon can try to go on in the same chunk.
+    resumable: bool,
 }
 
 /// What was in the buffers when a session was destroyed, and could not be delivered.
@@ -151,7 +151,7 @@ impl Session {
         };
         Err(Incomplete {
             reason: format!("{}; and then: {reason}", incomplete.reason),
-            killed: false,
+            resumable: false,
         })
     }
 
@@ -166,7 +166,7 @@ impl Session {
                 delivery.place = self.open_next(delivery, &setting).await.map_err(Some)?;
                 delivery.chunks.leave_place();
             }
-            _ if incomplete.killed => {}
+            _ if incomplete.resumable => {}
             _ => return Err(None),
         }
         self.launch(delivery).await.map_err(Some)?;
@@ -242,13 +242,12 @@ pub(super) async fn leave(
     how: Leave,
 ) -> Result<LastChunk, Incomplete> {
     let Some(consumer) = delivery.consumer.take() else {
-        let problem = delivery.problem_text().map(ToOwned::to_owned);
-        delivery.chunks.leave_place();
-        return match problem {
-            Some(reason) => Err(Incomplete {
-                reason,
-                killed: false,
-            }),
+        let resumable = matches!(delivery.problem, Some(Problem::Failing(_)));
+        if !resumable {
+            delivery.chunks.leave_place();
+        }
+        return match delivery.problem_text().map(ToOwned::to_owned) {
+            Some(reason) => Err(Incomplete { reason, resumable }),
             None => Ok(None),
         };
     };
@@ -272,7 +271,7 @@ pub(super) async fn leave(
             .await
             .map_err(|_| "the output does not take what is left".to_owned()),
     };
-    let (reason, killed, in_doubt) = match (closed, consumer.state()) {
+    let (reason, resumable, in_doubt) = match (closed, consumer.state()) {
         (Ok(Ok(Answer::Closed { path })), _) => {
             let location = delivery.location(&ending, path);
             delivery.chunks.leave_place();
@@ -290,15 +289,15 @@ pub(super) async fn leave(
             return Ok(None);
         }
         (Ok(Err(error)), ConsumerState::Gone(_)) => (error.to_string(), true, true),
-        (Ok(Err(error)), ConsumerState::OutputFailed(_)) => (error.to_string(), false, false),
+        (Ok(Err(error)), ConsumerState::OutputFailed(_)) => (error.to_string(), true, false),
         (Err(reason), _) => (reason, false, true),
     };
     consumer.end().await;
     if in_doubt {
         delivery.note_doubts(&consumer);
     }
-    if !killed {
+    if !resumable {
         delivery.chunks.leave_place();
     }
-    Err(Incomplete { reason, killed })
+    Err(Incomplete { reason, resumable })
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use consumer_api::{Answer, Request};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -12,12 +13,15 @@ use tracing::{info, warn};
 use super::{Delivery, Problem};
 use crate::lock::lock;
 use crate::session::Session;
-use crate::session::consumer::ConsumerState;
+use crate::session::consumer::{Consumer, ConsumerState};
 use crate::session::output::{OutputSetting, RelayLoss};
 
 /// Pauses between attempts to reach a relay daemon again: doubled up to the second one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between attempts to write to a local output again, and how long the same failure is not told again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(60);
 /// Consumer daemons that may die within [`DEATHS_WITHIN`] before we give up.
 const MAX_DEATHS: usize = 10;
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);
@@ -42,7 +46,9 @@ impl Session {
                 true,
             ),
         };
-        warn!("session `{}`: {reason}", self.name);
+        if died || delivery.is_news(&reason) {
+            warn!("session `{}`: {reason}", self.name);
+        }
         if died {
             lock(&self.report).replaced += 1;
             delivery
@@ -72,7 +78,8 @@ impl Session {
         } else if died {
             self.replace(&mut delivery).await;
         } else {
-            delivery.problem = Some(Problem::Failed(reason));
+            delivery.problem = Some(Problem::Failing(reason));
+            tokio::spawn(try_here(Arc::downgrade(self), delivery.generation));
         }
         if let Some(Problem::Failed(reason)) = delivery.problem.clone() {
             self.fail_rotation(&mut delivery, &reason);
@@ -109,6 +116,39 @@ impl Session {
                 let message = format!("{reason}; and then: {}", refusal.message);
                 delivery.problem = Some(Problem::Failed(message));
             }
+        }
+    }
+
+    /// One attempt to go on in the present place. `true`: somebody else cares for what comes of it.
+    async fn try_to_go_on(self: &Arc<Self>, generation: u64) -> bool {
+        let mut delivery = self.delivery.lock().await;
+        if delivery.generation != generation || self.plan().destroyed {
+            return true;
+        }
+        let reason = delivery.problem_text().unwrap_or_default().to_owned();
+        let launched = self.launch(&mut delivery).await;
+        if let (Ok(()), Some(consumer)) = (&launched, delivery.consumer.clone()) {
+            tokio::spawn(has_room(
+                Arc::downgrade(self),
+                consumer,
+                delivery.generation,
+            ));
+        }
+        let is_running = launched.is_ok();
+        let reason = launched.map_or_else(|refusal| refusal.message, |()| reason);
+        // Until something was written, nobody knows.
+        delivery.problem = Some(Problem::Failing(reason));
+        self.publish(&delivery);
+        is_running
+    }
+
+    /// The local output takes something again.
+    async fn is_whole_again(&self, generation: u64) {
+        let mut delivery = self.delivery.lock().await;
+        if delivery.generation == generation && delivery.consumer.is_some() {
+            info!("session `{}`: its output takes packets again", self.name);
+            delivery.problem = None;
+            self.publish(&delivery);
         }
     }
 
@@ -156,6 +196,19 @@ impl Session {
     }
 }
 
+impl Delivery {
+    /// The output did not fail for the same reason a moment ago.
+    fn is_news(&mut self, reason: &str) -> bool {
+        match &self.failure {
+            Some((last, since)) if last == reason && since.elapsed() < SILENCE => false,
+            _ => {
+                self.failure = Some((reason.to_owned(), Instant::now()));
+                true
+            }
+        }
+    }
+}
+
 /// Waits for bad news of a consumer daemon. Boxed: what it does may end in watching over another one.
 pub(super) fn watch_over(
     session: Weak<Session>,
@@ -175,6 +228,31 @@ pub(super) fn watch_over(
         }
     };
     watching.boxed()
+}
+
+/// Waits until a consumer daemon has brought all that there is to a local output that had failed.
+async fn has_room(session: Weak<Session>, consumer: Arc<Consumer>, generation: u64) {
+    if let Ok(Answer::Nothing) = consumer.call(Request::Drain, Vec::new()).await
+        && let Some(session) = session.upgrade()
+    {
+        session.is_whole_again(generation).await;
+    }
+}
+
+/// Tries the local output until it takes something again: disks get space, and file systems are mounted again.
+/// Boxed for the same reason.
+fn try_here(session: Weak<Session>, generation: u64) -> BoxFuture<'static, ()> {
+    let trying = async move {
+        loop {
+            sleep(RETRY_PAUSE).await;
+            match session.upgrade() {
+                Some(session) if session.try_to_go_on(generation).await => return,
+                Some(_) => {}
+                None => return,
+            }
+        }
+    };
+    trying.boxed()
 }
 
 /// Tries until the relay daemon is reached, or somebody decides otherwise. Boxed for the same reason.
