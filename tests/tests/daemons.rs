@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
-use system_tests::Toolchain::Ours;
+use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{Signal, eventually, here, isolated, process_state, run, signal};
 
 fn pid_in(file: &Path) -> Result<u32> {
@@ -34,7 +34,7 @@ fn a_daemonized_session_daemon_is_ready_when_its_parent_ends() {
             .args(["--no-kernel", "--daemonize"])
             .env("HOME", &home))?
         .code(1)?
-        .says("Error: A session daemon is already running.")?;
+        .says("Error: A session daemon is already running: it holds ")?;
         run(Command::new(&lttng)
             .args(["destroy", "s"])
             .env("HOME", &home))?
@@ -48,6 +48,62 @@ fn a_daemonized_session_daemon_is_ready_when_its_parent_ends() {
             !Path::new("/run/lttng/lttng-sessiond.pid").exists(),
             "the pid file is still there"
         );
+        Ok(())
+    });
+}
+
+/// Neither takes the run directory away from the other, whichever was first.
+#[test]
+fn ours_and_stock_do_not_start_beside_each_other() {
+    isolated(here!(), |w| {
+        let home = w.home();
+        for (first, second) in [(Ours, Stock), (Stock, Ours)] {
+            let target = w.target(first)?;
+            let pid = fs::read_to_string("/run/lttng/lttng-sessiond.pid")?;
+            run(Command::new(second.program("lttng-sessiond")?)
+                .args(["--no-kernel", "--daemonize"])
+                .env("HOME", &home))?
+            .code(1)?;
+            ensure!(fs::read_to_string("/run/lttng/lttng-sessiond.pid")? == pid);
+            target.script("create s\n enable-event -u emitter:small\n start")?;
+            w.app("--events 5").run_once()?;
+            target.script("destroy s")?;
+            target.daemon().terminate()?;
+        }
+        Ok(())
+    });
+}
+
+/// A terminal that is closed ends the daemon in order, unless somebody said `nohup`.
+#[test]
+fn hanging_up_ends_a_session_daemon_in_order() {
+    const START: &str = r#"
+        trap 'touch "$HOME/ready"' USR1
+        "$0" --no-kernel --sig-parent &
+        pid=$!
+        while [ ! -e "$HOME/ready" ]; do wait "$pid" || [ $? -gt 128 ] || exit 1; done
+        rm "$HOME/ready"
+        kill -HUP "$pid"
+    "#;
+    const ENDS: &str = r#"
+        wait "$pid" && [ ! -e /run/lttng/lttng-sessiond.pid ]
+    "#;
+    // The lowest bit is that of SIGHUP.
+    const STAYS: &str = r#"
+        grep -q '^SigIgn:.*[13579bdf]$' "/proc/$pid/status" && kill "$pid" && wait "$pid"
+    "#;
+    isolated(here!(), |w| {
+        let program = Ours.program("lttng-sessiond")?;
+        for script in [
+            format!("{START}{ENDS}"),
+            format!("trap '' HUP\n{START}{STAYS}"),
+        ] {
+            run(Command::new("sh")
+                .args(["-c", &script])
+                .arg(&program)
+                .env("HOME", w.home()))?
+            .ok()?;
+        }
         Ok(())
     });
 }

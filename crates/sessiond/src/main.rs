@@ -115,6 +115,10 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
 async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = match ignores_hangup() {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
     let tracing_gid = control::group_id(&options.group);
     let own_uid = rustix::process::geteuid().as_raw();
     let consumer = ConsumerProgram {
@@ -155,12 +159,22 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        Some(_) = async { hangup.as_mut()?.recv().await } => {}
         result = api => result?.context("the control API ended")?,
     }
     daemon.destroy_all().await;
     applications.abort();
     drop(directory);
     Ok(())
+}
+
+/// Whoever started us wants us to outlive the terminal (`nohup`).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 << (Signal::HUP.as_raw() - 1) != 0)
 }
 
 /// Everything listens: says so to everybody who waits for it.

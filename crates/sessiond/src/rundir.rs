@@ -3,14 +3,14 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use ring_buffer::{WAIT_MEMORY_BYTES, WaitWord};
 use rustix::fs::{
-    FlockOperation, Gid, Mode, OFlags, Uid, chown, fchmod, fchown, flock, ftruncate, open,
+    FlockOperation, Gid, Mode, OFlags, Uid, chown, fchmod, fchown, fcntl_lock, ftruncate, open,
 };
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
@@ -173,16 +173,21 @@ fn give_to_group(path: &Path, gid: u32) -> anyhow::Result<()> {
         .with_context(|| format!("cannot give {} to group {gid}", path.display()))
 }
 
+/// A lock of the same kind as upstream's: neither daemon starts beside the other.
 fn lock(path: &Path) -> anyhow::Result<File> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o640)
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => bail!("A session daemon is already running."),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => bail!(
+            "A session daemon is already running: it holds {}.",
+            path.display()
+        ),
         Err(errno) => Err(errno).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
