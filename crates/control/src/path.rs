@@ -2,10 +2,16 @@
 
 use std::env;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// File name of the control socket in the daemon's run directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// File name of the socket in the run directory that answers whether the daemon is well.
+pub const HEALTH_SOCKET: &str = "sessiond-health";
+
+/// The same for consumer daemons, in directories of their own below it.
+pub const CONSUMER_HEALTH: &str = "health";
 
 /// Run directory of the root session daemon.
 const SYSTEM_RUN_DIRECTORY: &str = "/var/run/lttng";
@@ -39,6 +45,22 @@ pub fn run_directory() -> Option<PathBuf> {
     home_directory().map(|home| home.join(".lttng"))
 }
 
+/// Run directories of the session daemons that this process may talk to, in the order in which they are tried.
+/// Upstream's rule: root talks to the system daemon; a member of the tracing group to the system daemon if that
+/// answers, else to the user's own; everybody else to the user's own.
+pub fn run_directories_for_this_user(tracing_group: &str) -> Vec<PathBuf> {
+    let system = PathBuf::from(SYSTEM_RUN_DIRECTORY);
+    if rustix::process::getuid().is_root() {
+        return vec![system];
+    }
+    let mut directories = Vec::new();
+    if in_group(tracing_group) && UnixStream::connect(system.join(CONTROL_SOCKET)).is_ok() {
+        directories.push(system);
+    }
+    directories.extend(home_directory().map(|home| home.join(".lttng")));
+    directories
+}
+
 /// The control sockets to try, in order.
 #[derive(Clone, Debug)]
 pub struct SocketPath {
@@ -46,23 +68,13 @@ pub struct SocketPath {
 }
 
 impl SocketPath {
-    /// Upstream's rule: root talks to the system daemon; a member of the tracing group to the system
-    /// daemon if that answers, else to the user's own; everybody else to the user's own.
+    /// Those of [`run_directories_for_this_user`].
     pub fn for_this_user(tracing_group: &str) -> Self {
-        let system = Path::new(SYSTEM_RUN_DIRECTORY).join(CONTROL_SOCKET);
-        if rustix::process::getuid().is_root() {
-            return Self {
-                candidates: vec![system],
-            };
+        let directories = run_directories_for_this_user(tracing_group).into_iter();
+        let candidates = directories.map(|directory| directory.join(CONTROL_SOCKET));
+        Self {
+            candidates: candidates.collect(),
         }
-        let mut candidates = Vec::new();
-        if in_group(tracing_group) && UnixStream::connect(&system).is_ok() {
-            candidates.push(system);
-        }
-        if let Some(home) = home_directory() {
-            candidates.push(home.join(".lttng").join(CONTROL_SOCKET));
-        }
-        Self { candidates }
     }
 
     /// Exactly this socket.

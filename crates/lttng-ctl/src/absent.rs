@@ -1,7 +1,7 @@
 //! What upstream's library has and this one has not: the names, so that a program that uses a little of it
 //! runs, with an honest answer.
 //!
-//! Triggers and notifications, health. Each call fails and does nothing, whatever its arguments:
+//! Triggers and notifications. Each call fails and does nothing, whatever its arguments:
 //! objects are never made, so nothing has to be freed.
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -26,10 +26,6 @@ absent! {
     c_int, Failure::NOT_SUPPORTED.negative();
     lttng_elf_get_sdt_probe_offsets
     lttng_elf_get_symbol_offset
-    lttng_health_get_nr_threads
-    lttng_health_query
-    lttng_health_state
-    lttng_health_thread_state
     lttng_register_consumer
     lttng_register_trigger
     lttng_unregister_trigger
@@ -90,11 +86,6 @@ absent! {
     lttng_event_rule_log4j_logging_create
     lttng_event_rule_python_logging_create
     lttng_event_rule_user_tracepoint_create
-    lttng_health_create_consumerd
-    lttng_health_create_relayd
-    lttng_health_create_sessiond
-    lttng_health_get_thread
-    lttng_health_thread_name
     lttng_log_level_rule_at_least_as_severe_as_create
     lttng_log_level_rule_exactly_create
     lttng_notification_channel_create
@@ -261,7 +252,6 @@ absent! {
     lttng_evaluation_destroy
     lttng_event_expr_destroy
     lttng_event_rule_destroy
-    lttng_health_destroy
     lttng_log_level_rule_destroy
     lttng_notification_channel_destroy
     lttng_notification_destroy

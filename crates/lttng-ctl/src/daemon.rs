@@ -1,6 +1,7 @@
 //! The session daemon: finding it, asking it.
 
 use std::ffi::{c_char, c_int};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use control::SocketPath;
@@ -15,12 +16,20 @@ const DEFAULT_TRACING_GROUP: &str = "tracing";
 
 /// A connection for one call, as upstream makes one for each.
 pub(crate) fn connect() -> Result<Client, Failure> {
-    let group = TRACING_GROUP
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let path = SocketPath::for_this_user(group.as_deref().unwrap_or(DEFAULT_TRACING_GROUP));
+    let path = SocketPath::for_this_user(&tracing_group());
     Ok(Client::connect(&path)?)
+}
+
+/// Where the session daemon of this user may be, the likeliest place first.
+pub(crate) fn run_directories() -> Vec<PathBuf> {
+    control::run_directories_for_this_user(&tracing_group())
+}
+
+fn tracing_group() -> String {
+    let group = TRACING_GROUP.lock().unwrap_or_else(PoisonError::into_inner);
+    group
+        .clone()
+        .unwrap_or_else(|| DEFAULT_TRACING_GROUP.to_owned())
 }
 
 /// 1 if a session daemon answers this user, else 0.

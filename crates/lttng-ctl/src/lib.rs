@@ -38,6 +38,7 @@ pub mod event_list;
 pub mod event_place;
 pub mod failure;
 pub mod handle;
+pub mod health;
 pub mod kernel_probe;
 pub mod lifecycle;
 pub mod listing;

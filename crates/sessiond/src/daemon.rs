@@ -5,7 +5,9 @@ use std::sync::Arc;
 use control::ErrorCode;
 
 use crate::app::Apps;
+use crate::health::ConsumerHealth;
 use crate::host::Host;
+use crate::rundir::ConsumerDirectories;
 use crate::session::kernel::KernelDomain;
 use crate::session::plan::Refusal;
 use crate::session::{ConsumerProgram, Destroyed, NewSession, Session, Sessions};
@@ -19,6 +21,8 @@ pub(crate) struct Daemon {
     pub sessions: Arc<Sessions>,
     /// The kernel's tracing file system.
     pub kernel: Arc<KernelDomain>,
+    /// Whether consumer daemons are well.
+    pub consumer_health: ConsumerHealth,
 }
 
 /// Who asks.
@@ -39,12 +43,18 @@ impl Caller {
 
 impl Daemon {
     /// No sessions, no applications.
-    pub(crate) fn new(host: Host, consumer_program: ConsumerProgram, kernel: KernelDomain) -> Self {
+    pub(crate) fn new(
+        host: Host,
+        consumer_program: ConsumerProgram,
+        kernel: KernelDomain,
+        directories: ConsumerDirectories,
+    ) -> Self {
         let kernel = Arc::new(kernel);
         let sessions = Sessions::new(Arc::new(host), consumer_program, kernel.clone());
         let sessions = Arc::new(sessions);
         Self {
             apps: Arc::default(),
+            consumer_health: ConsumerHealth::new(directories, sessions.clone()),
             sessions,
             kernel,
         }

@@ -7,6 +7,7 @@ mod app;
 mod autoload;
 mod daemon;
 mod daemonize;
+mod health;
 mod host;
 mod lock;
 mod options;
@@ -133,11 +134,21 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
         run,
         options.no_kernel,
     );
-    let daemon = Arc::new(Daemon::new(Host::discover()?, consumer, kernel));
+    let directories = directory.consumer_directories();
+    let daemon = Arc::new(Daemon::new(
+        Host::discover()?,
+        consumer,
+        kernel,
+        directories,
+    ));
     let kernel = daemon.kernel.clone();
     // A consumer daemon of a daemon that was killed may hold them for a moment.
     tokio::task::spawn_blocking(move || kernel.remove_leftovers());
-    let Listeners { control, apps } = listeners;
+    let Listeners {
+        control,
+        apps,
+        health,
+    } = listeners;
     let apps = UnixListener::from_std(apps)?;
     let applications = app::listen(apps, daemon.apps.clone(), daemon.sessions.clone());
     let service = Service::new(
@@ -152,6 +163,8 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
         .add_service(SessionDaemonServer::new(service))
         .serve_with_incoming(connections);
     let applications = tokio::spawn(applications);
+    let health = UnixListener::from_std(health)?;
+    tokio::spawn(health::serve_own(health, applications.abort_handle()));
     let api = tokio::spawn(api);
     announce(&directory, options, copy)?;
     let socket = directory.control_socket().to_owned();

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context, bail};
 use ring_buffer::{WAIT_MEMORY_BYTES, WaitWord};
@@ -17,6 +18,7 @@ use rustix::net::{
 };
 
 use crate::host::random_text;
+use crate::lock::lock as lock_mutex;
 use crate::options::Options;
 
 /// Connections that may wait to be accepted: many applications start at once.
@@ -33,6 +35,7 @@ pub(crate) struct Paths {
     /// Socket of the control API.
     pub control: PathBuf,
     apps: PathBuf,
+    health: PathBuf,
     pidfile: PathBuf,
     wait_memory: PathBuf,
 }
@@ -57,6 +60,7 @@ impl Paths {
         Ok(Self {
             control: or(&options.client_sock, control::CONTROL_SOCKET),
             apps: or(&options.apps_sock, &format!("lttng-ust-sock-{suffix}")),
+            health: directory.join(control::HEALTH_SOCKET),
             pidfile: or(&options.pidfile, "lttng-sessiond.pid"),
             wait_memory: wait_memory.into(),
             directory,
@@ -69,6 +73,7 @@ impl Paths {
 pub(crate) struct RunDirectory {
     paths: Paths,
     wait_word: WaitWord,
+    tracing_gid: Option<u32>,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -80,6 +85,8 @@ pub(crate) struct Listeners {
     pub control: UnixListener,
     /// On which applications register.
     pub apps: UnixListener,
+    /// That answers whether the daemon is well.
+    pub health: UnixListener,
 }
 
 impl RunDirectory {
@@ -88,21 +95,24 @@ impl RunDirectory {
         paths: Paths,
         tracing_gid: Option<u32>,
     ) -> anyhow::Result<(Self, Listeners)> {
-        create_directory(&paths.directory, tracing_gid)?;
+        create_directory(&paths.directory, 0o755, tracing_gid)?;
         let lock = lock(&paths.directory.join("lttng-sessiond.lck"))?;
-        let control = bind_socket(&paths.control, 0o660)?;
-        if let Some(gid) = tracing_gid.filter(|_| is_root()) {
-            give_to_group(&paths.control, gid)?;
-        }
+        let control = bind_for_group(&paths.control, tracing_gid)?;
+        let health = bind_for_group(&paths.health, tracing_gid)?;
         let apps = bind_socket(&paths.apps, 0o666)?;
         let wait_word = wait_word(&paths.wait_memory)?;
         fs::write(&paths.pidfile, format!("{}\n", std::process::id()))
             .with_context(|| format!("cannot write {}", paths.pidfile.display()))?;
-        let listeners = Listeners { control, apps };
+        let listeners = Listeners {
+            control,
+            apps,
+            health,
+        };
         Ok((
             Self {
                 paths,
                 wait_word,
+                tracing_gid,
                 _lock: lock,
             },
             listeners,
@@ -132,6 +142,15 @@ impl RunDirectory {
         }
     }
 
+    /// Where the sockets of consumer daemons are.
+    pub(crate) fn consumer_directories(&self) -> ConsumerDirectories {
+        ConsumerDirectories {
+            run_directory: self.paths.directory.clone(),
+            tracing_gid: self.tracing_gid,
+            made: Mutex::default(),
+        }
+    }
+
     /// Wakes the applications that wait for a daemon.
     pub(crate) fn announce(&self) -> anyhow::Result<()> {
         self.wait_word
@@ -144,8 +163,39 @@ impl Drop for RunDirectory {
     fn drop(&mut self) {
         // Nothing can be done about failures here, and the next daemon copes with leftovers.
         let _ = self.wait_word.announce(0);
-        for path in [&self.paths.control, &self.paths.apps, &self.paths.pidfile] {
+        let paths = &self.paths;
+        for path in [&paths.control, &paths.apps, &paths.health, &paths.pidfile] {
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Directories of consumer daemons below the run directory, with one socket each; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct ConsumerDirectories {
+    run_directory: PathBuf,
+    tracing_gid: Option<u32>,
+    made: Mutex<Vec<PathBuf>>,
+}
+
+impl ConsumerDirectories {
+    /// Makes the directory of that name, and listens there.
+    pub(crate) fn listen(&self, name: &str) -> anyhow::Result<UnixListener> {
+        let directory = self.run_directory.join(name);
+        create_directory(&directory, 0o750, self.tracing_gid)?;
+        let socket = directory.join(control::CONSUMER_HEALTH);
+        let listener = bind_for_group(&socket, self.tracing_gid)?;
+        lock_mutex(&self.made).push(socket);
+        Ok(listener)
+    }
+}
+
+impl Drop for ConsumerDirectories {
+    fn drop(&mut self) {
+        for socket in lock_mutex(&self.made).drain(..) {
+            // The next daemon copes with leftovers.
+            let _ = fs::remove_file(&socket);
+            let _ = socket.parent().map(fs::remove_dir);
         }
     }
 }
@@ -154,8 +204,8 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn create_directory(path: &Path, tracing_gid: Option<u32>) -> anyhow::Result<()> {
-    let mode = if is_root() { 0o755 } else { 0o700 };
+fn create_directory(path: &Path, mode: u32, tracing_gid: Option<u32>) -> anyhow::Result<()> {
+    let mode = if is_root() { mode } else { 0o700 };
     let existed = path.is_dir();
     DirBuilder::new()
         .recursive(true)
@@ -190,6 +240,15 @@ fn lock(path: &Path) -> anyhow::Result<File> {
         ),
         Err(errno) => Err(errno).with_context(|| format!("cannot lock {}", path.display())),
     }
+}
+
+/// A socket of the daemon's user and of the tracing group.
+fn bind_for_group(path: &Path, tracing_gid: Option<u32>) -> anyhow::Result<UnixListener> {
+    let listener = bind_socket(path, 0o660)?;
+    if let Some(gid) = tracing_gid.filter(|_| is_root()) {
+        give_to_group(path, gid)?;
+    }
+    Ok(listener)
 }
 
 /// Binds a socket in place of a dead one. The lock is ours, so a live one belongs to another program, for

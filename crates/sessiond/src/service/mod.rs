@@ -224,7 +224,12 @@ impl SessionDaemon for Service {
         let daemon = self.daemon.clone();
         to_the_end(async move {
             let _exclusive = session.exclusive().await?;
-            session.start(&daemon.apps).await
+            session.start(&daemon.apps).await?;
+            let plan = session.plan();
+            let (applications, kernel) = (&plan.channels, &plan.kernel.channels);
+            let health = &daemon.consumer_health;
+            health.has_started(!applications.is_empty(), !kernel.is_empty());
+            Ok(())
         })
         .await?;
         Ok(Response::new(v1::StartSessionResponse {}))
