@@ -49,6 +49,11 @@ impl Mailbox {
         self.rang.store(false, Ordering::SeqCst);
     }
 
+    #[cfg(test)]
+    pub(super) fn has_rung(&self) -> bool {
+        self.rang.load(Ordering::SeqCst)
+    }
+
     fn ring(&self) {
         if !self.rang.swap(true, Ordering::SeqCst) {
             // Full means that it is readable already.

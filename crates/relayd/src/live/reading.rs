@@ -21,11 +21,6 @@ impl SharedStream {
         self.with_live(|live, _, _| live.unview());
     }
 
-    /// Lets the viewers that wait for it look again.
-    pub(super) fn wake_viewers(&self) {
-        self.with_live(|live, _, _| live.wake());
-    }
-
     /// As viewers are told of it.
     pub(super) fn entry(&self) -> Option<StreamEntry<'_>> {
         let seen = self.seen.as_ref()?;

@@ -236,25 +236,26 @@ impl LiveSession {
     pub(crate) fn set_rotating(&self, rotating: bool) {
         let before = self.rotating.swap(rotating, Ordering::SeqCst);
         if before && !rotating {
-            let streams: Vec<_> = self.lock().visible.values().cloned().collect();
-            for stream in streams {
-                stream.wake_viewers();
-            }
+            self.wake_viewers();
         }
     }
 
-    pub(super) fn is_rotating(&self) -> bool {
+    fn wake_viewers(&self) {
+        let state = self.lock();
+        for attachment in state.attachments.iter().filter_map(Weak::upgrade) {
+            attachment.lock().wakers.wake();
+        }
+    }
+
+    fn is_rotating(&self) -> bool {
         self.rotating.load(Ordering::SeqCst)
     }
 
     /// The control connection is gone.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.set_rotating(false);
-        let attachments = std::mem::take(&mut self.lock().attachments);
-        for attachment in attachments.iter().filter_map(Weak::upgrade) {
-            attachment.lock().wakers.wake();
-        }
+        self.rotating.store(false, Ordering::SeqCst);
+        self.wake_viewers();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -337,7 +338,19 @@ impl Attachment {
         fresh.streams.drain(..).collect()
     }
 
-    /// Waits for new streams, or the end of the session.
+    /// A rotation or clear goes on; `waker` waits for its end if so.
+    pub(super) fn is_rotating(&self, waker: Option<&Waker>) -> bool {
+        if !self.session.is_rotating() {
+            return false;
+        }
+        if let Some(waker) = waker {
+            self.watch(waker);
+        }
+        // It may have ended before the waker was there.
+        self.session.is_rotating()
+    }
+
+    /// Waits for new streams, the end of a rotation, or that of the session.
     pub(super) fn watch(&self, waker: &Waker) {
         self.lock().wakers.add(waker);
     }
@@ -394,5 +407,50 @@ impl LiveSessions {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RelaySessionId, Arc<LiveSession>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::mailbox::Mailbox;
+
+    fn attached() -> (Arc<LiveSession>, Arc<Attachment>) {
+        let info = LiveInfo {
+            host: "h".into(),
+            name: "s".into(),
+            live_timer_us: 1,
+            trace_format: TraceFormat::CTF_1_8,
+        };
+        let session = Arc::new(LiveSession::new(RelaySessionId(1), info));
+        let (attachment, _) = session.attach(true);
+        (session, attachment)
+    }
+
+    /// Also of one that waits for a stream that was closed meanwhile.
+    #[test]
+    fn the_end_of_a_rotation_wakes_the_viewer() {
+        let (session, attachment) = attached();
+        let mailbox = Mailbox::new().unwrap();
+        let waker = Waker::new(&mailbox);
+        assert!(!attachment.is_rotating(Some(&waker)));
+        session.set_rotating(false);
+        assert!(!mailbox.has_rung());
+        session.set_rotating(true);
+        assert!(attachment.is_rotating(Some(&waker)));
+        session.set_rotating(false);
+        assert!(mailbox.has_rung());
+        assert!(!attachment.is_rotating(Some(&waker)));
+    }
+
+    #[test]
+    fn the_end_of_a_session_ends_its_rotation() {
+        let (session, attachment) = attached();
+        let mailbox = Mailbox::new().unwrap();
+        session.set_rotating(true);
+        assert!(attachment.is_rotating(Some(&Waker::new(&mailbox))));
+        session.close();
+        assert!(mailbox.has_rung());
+        assert!(!attachment.is_rotating(None));
     }
 }

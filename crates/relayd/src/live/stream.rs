@@ -107,11 +107,6 @@ impl LiveStream {
         }
     }
 
-    /// Lets all who wait look again.
-    pub(super) fn wake(&mut self) {
-        self.wakers.wake();
-    }
-
     /// One viewer more. Where it begins: with what is there, or with what will come.
     pub(super) fn view(
         &mut self,

@@ -263,14 +263,12 @@ impl Viewer {
         let Some(watched) = self.streams.get_mut(&handle) else {
             return Ok(Some(IndexReply::bare(IndexStatus::ERROR)));
         };
-        let rotating = self
-            .attachments
-            .get(&watched.session)
-            .is_some_and(|attachment| attachment.session.is_rotating());
-        let told = if rotating && matches!(watched.kind, Kind::Data(_)) {
-            waker
-                .into_iter()
-                .for_each(|waker| watched.view.stream.watch(waker));
+        let rotating = matches!(watched.kind, Kind::Data(_))
+            && self
+                .attachments
+                .get(&watched.session)
+                .is_some_and(|attachment| attachment.is_rotating(waker));
+        let told = if rotating {
             Told::Nothing
         } else {
             match watched.next(curb, waker)? {
