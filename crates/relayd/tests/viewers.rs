@@ -544,6 +544,25 @@ fn clear_while_attached() {
     });
 }
 
+/// A clear between the index and the packet: babeltrace2 takes "error" for the end of everything.
+#[test]
+fn a_packet_that_was_told_outlives_a_clear() {
+    isolated(here!(), |w| {
+        let mut s = Session::start(w)?;
+        let mut viewer = s.attached()?;
+        s.packet(0)?;
+        let told = viewer.wait_for_packet(s.data)?;
+        s.peer.create_chunk(1)?;
+        s.rotate(Some(1), 1)?;
+        s.packet(1)?;
+        s.close_chunk(0, CloseCommand::DELETE)?;
+        ensure!(viewer.whole_packet(s.data, &told.packet)? == stored(0));
+        let told = viewer.wait_for_packet(s.data)?;
+        ensure!(viewer.whole_packet(s.data, &told.packet)? == stored(1));
+        Ok(())
+    });
+}
+
 /// An index before its packet: a beacon that comes in between is not told.
 #[test]
 fn a_beacon_does_not_overtake_a_packet() {

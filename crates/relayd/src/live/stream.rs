@@ -209,7 +209,10 @@ impl LiveStream {
         let places = self.places(files, place.stretch, place.file, open);
         let index = places.index.get_or(|| self.open_index(files, &places));
         let index = index.map_err(|error| error.source)?;
-        read_record(&index, files.index_version(), place.record)
+        let packet = read_record(&index, files.index_version(), place.record)?;
+        // Open before the viewer is told of it: it may be deleted before the viewer asks for it.
+        self.data_file(files, &places)?;
+        Ok(packet)
     }
 
     /// There is a record at this cursor, as far as is known without opening files.
