@@ -16,9 +16,12 @@
 //! - While the news of a tick come in, an answer waits for those of its stream. A viewer that had just passed the
 //!   last of its messages on would sleep at the first "nothing", and there is something to tell in a moment.
 //! - Only before it sleeps does babeltrace2 flush what it writes into a pipe or a file. So once after a packet
-//!   the viewer is told "nothing" until it sleeps: if it will be awake again for the next tick, or nearly so;
-//!   else at the latest when [`MAX_UNFLUSHED`] is over. A timer that is as long as the sleep is
-//!   just that: each time it wakes up a little later, until once it is not sent to sleep.
+//!   the viewer is told "nothing" until it sleeps: if it will be awake again for the next tick, or nearly so. A
+//!   timer that is as long as the sleep is just that: each time it wakes up a little later, until once it is not
+//!   sent to sleep for one tick. With shorter timers that is no help, and it sleeps: what it showed in time would
+//!   lie in the pipe's buffer all the longer.
+//!
+//! How long a viewer sleeps is not known before it has. So it is sent to sleep at the first occasion.
 
 use std::time::{Duration, Instant};
 
@@ -28,16 +31,17 @@ use super::ViewerRequest;
 const AT_ONCE: u8 = 2;
 /// An answer that tells nothing is held back so long at most: a viewer may have more to do than to wait.
 const MAX_HOLD: Duration = Duration::from_secs(1);
-/// News of different streams that are no further apart come from the same tick of a timer.
+/// News of different streams that are no further apart come from the same tick of a timer; less with timers that
+/// are about as short.
 const TICK_SPREAD: Duration = Duration::from_millis(10);
-/// How long babeltrace2 sleeps by itself; what this viewer does is measured.
+/// How long babeltrace2 sleeps by itself, and so about the longest that is believed.
 const USUAL_NAP: Duration = Duration::from_millis(100);
 /// A question that comes so much later than others did comes after a nap.
 const LEAST_NAP: Duration = Duration::from_millis(50);
+/// By so much a longer nap counts: its length is the same each time, waking up may take long.
+const NAP_NOISE: Duration = Duration::from_millis(5);
 /// So late for the next tick a viewer may wake up.
 const MAX_LATE: Duration = Duration::from_millis(35);
-/// So long what was shown may stay in the viewer's buffer.
-const MAX_UNFLUSHED: Duration = Duration::from_millis(250);
 
 /// When there will be news, as far as is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Expected {
     pub tick_until: Option<Instant>,
     /// The next tick of the timer.
     pub next_tick: Option<Instant>,
+    /// The timer.
+    pub timer: Duration,
 }
 
 /// One viewer's.
@@ -59,7 +65,7 @@ pub struct Patience {
     answered: Option<(Instant, u8)>,
     /// The shortest time between an answer and the next question, and how much longer it is after a sleep.
     way: Duration,
-    nap: Duration,
+    nap: Option<Duration>,
 }
 
 impl Default for Patience {
@@ -69,7 +75,7 @@ impl Default for Patience {
             unflushed: None,
             answered: None,
             way: Duration::MAX,
-            nap: USUAL_NAP,
+            nap: None,
         }
     }
 }
@@ -85,7 +91,8 @@ impl Patience {
         let nap = gap.saturating_sub(self.way);
         if times > AT_ONCE {
             // A viewer that was stopped, or had no processor, did not choose to sleep for so long.
-            self.nap = nap.min(2 * USUAL_NAP);
+            let most = self.nap.map_or(2 * USUAL_NAP, |known| known + NAP_NOISE);
+            self.nap = Some(nap.min(most));
         } else if times > 0 && nap >= LEAST_NAP {
             self.unflushed = None;
             if self.last.is_some_and(|(last, _)| last == request) {
@@ -133,45 +140,77 @@ impl Patience {
         if !has_nothing {
             return expected.tick_until.filter(|until| *until > now);
         }
+        let nap = self.nap?;
         let Some(since) = self.unflushed else {
-            return Some(now + MAX_HOLD);
+            return Some(longest_hold(expected.next_tick, now, nap));
         };
-        let awake = now + self.nap;
-        let is_in_time = |tick| awake <= tick + MAX_LATE;
-        let until = since + MAX_UNFLUSHED;
-        (now < until && !expected.next_tick.is_none_or(is_in_time)).then_some(until)
+        let is_late = |tick| now + nap > tick + MAX_LATE;
+        // It would be in time after the next tick.
+        let helps = nap <= expected.timer + MAX_LATE;
+        let until = since + expected.timer;
+        (helps && now < until && expected.next_tick.is_some_and(is_late)).then_some(until)
+    }
+}
+
+/// A viewer that is told "nothing" just before a tick sleeps through it.
+fn longest_hold(next_tick: Option<Instant>, now: Instant, nap: Duration) -> Instant {
+    let end = now + MAX_HOLD;
+    match next_tick.map(|tick| (tick, tick + MAX_LATE)) {
+        Some((tick, late)) if end < late && tick < end + nap => late,
+        _ => end,
     }
 }
 
 /// When the streams of one session have news.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ticks {
+    timer: Duration,
     begun: Option<Instant>,
     /// Between the last two.
     period: Option<Duration>,
 }
 
 impl Ticks {
+    /// Of a session with this live timer.
+    #[must_use]
+    pub fn new(timer: Duration) -> Self {
+        Self {
+            timer,
+            begun: None,
+            period: None,
+        }
+    }
+
+    fn spread(&self) -> Duration {
+        TICK_SPREAD.min(self.timer / 4)
+    }
+
     /// A stream had news.
     pub fn on_news(&mut self, now: Instant) {
         let since = self.begun.map(|begun| now.saturating_duration_since(begun));
-        if since.is_none_or(|since| since > TICK_SPREAD) {
+        if since.is_none_or(|since| since > self.spread()) {
             self.begun = Some(now);
             self.period = since;
         }
     }
 
-    /// What is expected of a stream that had news last at that time. `timer` is the live timer of the session.
+    /// What is expected of a stream that had news last at that time.
     #[must_use]
-    pub fn expected(&self, heard: Option<Instant>, timer: Duration) -> Expected {
+    pub fn expected(&self, heard: Option<Instant>) -> Expected {
         let Some(begun) = self.begun else {
             return Expected::default();
         };
         // Others are idle for longer, or nothing is told of them yet.
-        let is_regular = |heard: &Instant| *heard < begun && begun <= *heard + 2 * timer;
+        let is_regular = |heard: &Instant| *heard < begun && begun <= *heard + 2 * self.timer;
         Expected {
-            tick_until: heard.filter(is_regular).map(|_| begun + TICK_SPREAD),
-            next_tick: Some(begun + self.period.map_or(timer, |period| period.min(timer))),
+            tick_until: heard.filter(is_regular).map(|_| begun + self.spread()),
+            next_tick: Some(
+                begun
+                    + self
+                        .period
+                        .map_or(self.timer, |period| period.min(self.timer)),
+            ),
+            timer: self.timer,
         }
     }
 }
@@ -202,7 +241,7 @@ mod tests {
     }
 
     /// How late a packet was shown, and how late it was flushed.
-    fn follow(ticks: u64, timer: Duration, extra: Duration) -> Vec<(Duration, Duration)> {
+    fn follow(ticks: u64, timer: Duration, nap: Duration) -> Vec<(Duration, Duration)> {
         let begin = Instant::now();
         let tick = |number: u64| begin + timer * u32::try_from(number).unwrap();
         let mut viewer = Viewer {
@@ -221,12 +260,12 @@ mod tests {
                 next += 1;
                 continue;
             }
-            let mut sessions = Ticks::default();
+            let mut sessions = Ticks::new(timer);
             for number in next.saturating_sub(2)..next {
                 sessions.on_news(tick(number));
             }
             let heard = next.checked_sub(1).map(tick);
-            let expected = sessions.expected(heard, timer);
+            let expected = sessions.expected(heard);
             if let Some(until) = viewer.patience.hold(ask(1), expected, viewer.now)
                 && until > tick(next)
             {
@@ -243,7 +282,7 @@ mod tests {
                         late[number as usize].1 = viewer.now - tick(number);
                     }
                     flushed = next;
-                    viewer.now += USUAL_NAP + extra;
+                    viewer.now += nap;
                 }
             }
         }
@@ -255,50 +294,95 @@ mod tests {
         late[(late.len() as f64 * at) as usize]
     }
 
+    /// babeltrace2's, and what it does besides.
+    const NAP: Duration = Duration::from_micros(100_300);
+
     #[test]
     fn a_timer_as_long_as_the_sleep() {
-        let late = follow(3000, TIMER, ms(0) + Duration::from_micros(300));
-        let (shown, flushed): (Vec<_>, Vec<_>) = late.into_iter().unzip();
+        let (shown, flushed): (Vec<_>, Vec<_>) = follow(3000, TIMER, NAP).into_iter().unzip();
         assert!(*shown.iter().max().unwrap() <= MAX_LATE + ms(1));
-        assert!(quantile(flushed, 0.99) <= MAX_LATE + ms(1));
+        assert!(quantile(flushed.clone(), 0.99) <= MAX_LATE + ms(1));
+        assert!(*flushed.iter().max().unwrap() <= TIMER + ms(1));
     }
 
     #[test]
     fn a_longer_timer() {
-        for (shown, flushed) in follow(100, ms(300), ms(1)) {
+        for (shown, flushed) in follow(100, ms(300), NAP) {
             assert_eq!((shown, flushed), (ms(0), ms(0)));
         }
     }
 
     #[test]
     fn a_shorter_timer() {
-        let late = follow(3000, ms(20), ms(1));
-        let (shown, flushed): (Vec<_>, Vec<_>) = late.into_iter().unzip();
-        assert!(*shown.iter().max().unwrap() <= USUAL_NAP + ms(1));
-        assert_eq!(quantile(shown, 0.6), ms(0));
-        assert!(*flushed.iter().max().unwrap() <= MAX_UNFLUSHED + USUAL_NAP + ms(21));
+        for (shown, flushed) in follow(3000, ms(20), NAP) {
+            assert!(shown <= NAP && flushed <= NAP);
+        }
+    }
+
+    /// As `lttng view` starts it.
+    #[test]
+    fn a_short_sleep() {
+        for timer in [10, 100, 1000] {
+            for (shown, flushed) in follow(300, ms(timer), ms(5)) {
+                assert_eq!((shown, flushed), (ms(0), ms(0)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_makes_it_sleep_through_a_tick() {
+        let now = Instant::now();
+        let mut patience = Patience::default();
+        for _ in 0..=AT_ONCE {
+            patience.on_question(ask(1), now);
+            patience.on_nothing(ask(1), now);
+        }
+        patience.on_question(ask(1), now + USUAL_NAP);
+        let hold = |in_ms| {
+            let expected = Expected {
+                next_tick: Some(now + ms(in_ms)),
+                ..Expected::default()
+            };
+            patience.hold(ask(1), expected, now).map(|end| end - now)
+        };
+        assert_eq!(hold(100), Some(MAX_HOLD));
+        for in_ms in [990, 1000, 1050, 1099] {
+            assert_eq!(hold(in_ms), Some(ms(in_ms) + MAX_LATE));
+        }
+        // It is awake again by then.
+        assert_eq!(hold(1150), Some(MAX_HOLD));
+    }
+
+    /// How often "nothing" is said to one question before it is held back.
+    fn said_at_once(patience: &mut Patience, mut now: Instant, nap: Duration) -> u8 {
+        for times in 0..10 {
+            patience.on_question(ask(1), now);
+            if patience.hold(ask(1), Expected::default(), now).is_some() {
+                return times;
+            }
+            patience.on_nothing(ask(1), now);
+            now += if times < AT_ONCE { ms(0) } else { nap };
+        }
+        10
     }
 
     #[test]
     fn the_third_time_waits() {
         let (mut patience, now) = (Patience::default(), Instant::now());
-        let hold = |patience: &Patience, stream| {
-            let held = patience.hold(ask(stream), Expected::default(), now);
-            held.is_some()
-        };
-        for _ in 0..AT_ONCE {
-            assert!(!hold(&patience, 1));
-            patience.on_nothing(ask(1), now);
-        }
-        assert!(hold(&patience, 1));
-        assert!(!hold(&patience, 2));
+        // The first time it is seen how long the viewer sleeps.
+        assert_eq!(said_at_once(&mut patience, now, USUAL_NAP), AT_ONCE + 1);
+        let now = now + ms(1000);
+        let other = patience.hold(ask(2), Expected::default(), now);
+        assert_eq!(other, None);
         patience.on_something(now);
-        assert!(!hold(&patience, 1));
+        assert_eq!(said_at_once(&mut patience, now, USUAL_NAP), AT_ONCE);
     }
 
     #[test]
     fn who_slept_has_nothing_left() {
         let (mut patience, mut now) = (Patience::default(), Instant::now());
+        said_at_once(&mut patience, now, USUAL_NAP);
+        now += ms(1000);
         patience.on_packet(now);
         patience.on_question(ask(1), now);
         patience.on_nothing(ask(1), now);
@@ -310,16 +394,31 @@ mod tests {
         );
     }
 
+    /// A machine that is busy for a moment, or a debugger: the viewer sleeps no longer than before.
+    #[test]
+    fn one_long_sleep_is_not_believed() {
+        let (mut patience, now) = (Patience::default(), Instant::now());
+        said_at_once(&mut patience, now, ms(5));
+        let now = now + ms(1000);
+        patience.on_packet(now);
+        for _ in 0..=AT_ONCE {
+            assert_eq!(patience.hold(ask(1), Expected::default(), now), None);
+            patience.on_nothing(ask(1), now);
+        }
+        patience.on_question(ask(1), now + ms(180));
+        assert_eq!(patience.nap, Some(ms(5) + NAP_NOISE));
+    }
+
     #[test]
     fn the_news_of_a_tick_are_waited_for() {
         let (patience, begin) = (Patience::default(), Instant::now());
-        let mut ticks = Ticks::default();
+        let mut ticks = Ticks::new(TIMER);
         for number in 0..3 {
             ticks.on_news(begin + number * TIMER);
             ticks.on_news(begin + number * TIMER + ms(2));
         }
         let now = begin + 2 * TIMER + ms(3);
-        let hold = |heard, now| patience.hold(ask(1), ticks.expected(heard, TIMER), now);
+        let hold = |heard, now| patience.hold(ask(1), ticks.expected(heard), now);
         let end = begin + 2 * TIMER + TICK_SPREAD;
         assert_eq!(hold(Some(begin + TIMER), now), Some(end));
         // Not for ever, not when they are there, and not for those that have none.

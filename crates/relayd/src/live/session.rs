@@ -115,6 +115,7 @@ impl Drop for View {
 
 impl LiveSession {
     pub(crate) fn new(id: RelaySessionId, info: LiveInfo) -> Self {
+        let timer = Duration::from_micros(info.live_timer_us.into());
         Self {
             id,
             info,
@@ -123,7 +124,7 @@ impl LiveSession {
             closed: AtomicBool::new(false),
             rotating: AtomicBool::new(false),
             newest: AtomicU64::new(0),
-            ticks: Mutex::default(),
+            ticks: Mutex::new(Ticks::new(timer)),
             state: Mutex::default(),
         }
     }
@@ -224,8 +225,7 @@ impl LiveSession {
 
     /// What is known of the next news of a stream that had news last at that time.
     pub(super) fn expected(&self, heard: Option<Instant>) -> Expected {
-        let timer = Duration::from_micros(self.info.live_timer_us.into());
-        self.ticks().expected(heard, timer)
+        self.ticks().expected(heard)
     }
 
     fn ticks(&self) -> MutexGuard<'_, Ticks> {
