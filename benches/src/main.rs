@@ -33,9 +33,12 @@ pub(crate) struct Settings {
     /// How many applications the rows `apps` and `idle` start.
     #[arg(long, default_value_t = 500)]
     applications: usize,
-    /// Sessions of the row `live-start`.
+    /// Sessions of the rows `live-start` and `live-sessions`.
     #[arg(long, default_value_t = 64)]
     sessions: usize,
+    /// Live timers of the row `live`, in milliseconds, one measurement each.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
+    live_timers: Vec<u64>,
     /// How many targets the row `fan-in` connects, one measurement each.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 256, 1000, 5000])]
     targets: Vec<usize>,

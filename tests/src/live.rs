@@ -89,6 +89,14 @@ impl LiveReader {
         Self::run(program, &["--input-format=lttng-live", &url])
     }
 
+    /// As [`LiveReader::start_keeping`], with the options that `lttng view` gives it.
+    pub fn start_like_view(relay: &Relay, session: &str) -> Result<Self> {
+        let url = format!("{}/host/target/{session}", relay.live_url());
+        let program = Command::new(require("babeltrace2")?);
+        let input = "--input-format=lttng-live";
+        Self::run(program, &["--retry-duration=5000", input, &url])
+    }
+
     /// Runs babeltrace2 with these arguments.
     pub fn spawn(args: &[&str]) -> Result<Self> {
         // Its output is a pipe, so it would keep it back.

@@ -11,32 +11,55 @@ use crate::Settings;
 use crate::place::{Place, Route};
 use crate::table::{Side, Table, Unit};
 
-/// The live timer: what a viewer can see is there so long after it was emitted, at most.
-const TIMER_US: u64 = 100_000;
+/// The live timer of many sessions.
+const TIMER: Duration = Duration::from_millis(100);
 /// Events of one thread in a second.
 const RATE: u64 = 100;
+/// How long each of many viewers waits after it was told nothing. If all of them asked as often as they can, they
+/// would take the processors away from what is measured.
+const MANY_PAUSE: Duration = Duration::from_millis(10);
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One session: what a raw viewer sees, and what babeltrace2 shows. The targets are stock's on both sides, as
-/// far as the relay daemons are compared; then those of the side.
+/// One session: what a raw viewer sees, and what babeltrace2 shows. What a viewer can see is there after the live
+/// timer, at most.
 pub(crate) fn measure(side: Side, settings: &Settings, table: &mut Table) -> Result<()> {
+    for &timer in &settings.live_timers {
+        let timer = Duration::from_millis(timer);
+        with_targets(side, |place, target| {
+            let daemons = format!("live {timer:?}, {target}");
+            one_session(place, settings, (timer, &daemons), table)
+        })?;
+    }
+    Ok(())
+}
+
+/// Sessions at once, each with a viewer: from the first event on, until each viewer has seen one.
+pub(crate) fn measure_many(side: Side, settings: &Settings, table: &mut Table) -> Result<()> {
+    with_targets(side, |place, target| {
+        many_sessions(place, settings, target, table)
+    })
+}
+
+/// The targets are stock's on both sides, as far as the relay daemons are compared; then those of the side.
+fn with_targets(side: Side, mut measure: impl FnMut(&Place, &str) -> Result<()>) -> Result<()> {
     for target in Side::BOTH {
         if target == Side::Ours && side == Side::Stock {
             continue;
         }
         let place = Place::with_target(side, target)?;
-        let daemons = format!("{} target", target.toolchain().name());
-        one_session(&place, settings, &daemons, table)?;
-        place.close()?;
-        let place = Place::with_target(side, target)?;
-        many_sessions(&place, settings, &daemons, table)?;
+        measure(&place, &format!("{} target", target.toolchain().name()))?;
         place.close()?;
     }
     Ok(())
 }
 
-fn one_session(place: &Place, settings: &Settings, daemons: &str, table: &mut Table) -> Result<()> {
-    create(place, "s")?;
+fn one_session(
+    place: &Place,
+    settings: &Settings,
+    (timer, daemons): (Duration, &str),
+    table: &mut Table,
+) -> Result<()> {
+    create(place, "s", timer)?;
     let mut app = emitter(place, settings.amount(1000))?;
     let port = place.relay.ports()[2];
     Viewer::new(port)?.wait_for_session("s")?;
@@ -50,7 +73,7 @@ fn one_session(place: &Place, settings: &Settings, daemons: &str, table: &mut Ta
     app.begin_round()?;
     let round = app.end_round(LIMIT)?;
     // The last ones come with the timer.
-    std::thread::sleep(Duration::from_micros(3 * TIMER_US));
+    std::thread::sleep(3 * timer);
     stop.store(true, Ordering::SeqCst);
     let delays = match raw.join() {
         Ok(delays) => delays?,
@@ -72,11 +95,15 @@ fn one_session(place: &Place, settings: &Settings, daemons: &str, table: &mut Ta
     for (start, how) in [
         (
             LiveReader::start as fn(&Relay, &str) -> Result<LiveReader>,
-            "shown by babeltrace2",
+            "shown by babeltrace2 in a terminal",
         ),
         (
             LiveReader::start_keeping,
             "written into a pipe by babeltrace2",
+        ),
+        (
+            LiveReader::start_like_view,
+            "written into a pipe by babeltrace2 as lttng view starts it",
         ),
     ] {
         let mut reader = start(&place.relay, "s")?;
@@ -112,7 +139,6 @@ fn follow(mut follower: Follower, stop: &AtomicBool) -> Result<Vec<Duration>> {
     Ok(delays)
 }
 
-/// Sessions at once, each with a viewer: from the first event on, until each viewer has seen one.
 fn many_sessions(
     place: &Place,
     settings: &Settings,
@@ -121,7 +147,7 @@ fn many_sessions(
 ) -> Result<()> {
     let names: Vec<_> = (0..settings.sessions).map(|nr| format!("s{nr}")).collect();
     for name in &names {
-        create(place, name)?;
+        create(place, name, TIMER)?;
     }
     let mut app = emitter(place, 4 * RATE)?;
     let port = place.relay.ports()[2];
@@ -133,7 +159,7 @@ fn many_sessions(
             let mut events = 0;
             while events == 0 {
                 match follower.round(|_| events += 1) {
-                    Ok(Some(0)) => std::thread::sleep(Duration::from_millis(1)),
+                    Ok(Some(0)) => std::thread::sleep(MANY_PAUSE),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => return,
                 }
@@ -142,7 +168,7 @@ fn many_sessions(
         });
     }
     // All have been told what is there so far.
-    std::thread::sleep(Duration::from_micros(5 * TIMER_US));
+    std::thread::sleep(5 * TIMER);
     let begin = Instant::now();
     app.begin_round()?;
     let mut last = Duration::ZERO;
@@ -166,17 +192,18 @@ fn many_sessions(
     Ok(())
 }
 
-fn create(place: &Place, name: &str) -> Result<()> {
+fn create(place: &Place, name: &str, timer: Duration) -> Result<()> {
+    let timer_us = timer.as_micros();
     let (option, _) = place.output(Route::Network, name);
     place.target.script(&format!(
-        "create {name} {option} --live={TIMER_US}
+        "create {name} {option} --live={timer_us}
          enable-channel -u c --subbuf-size=16k --num-subbuf=8
          enable-event -u -c c emitter:small
          start {name}"
     ))
 }
 
-/// A waiting application; its first event has been emitted, so that metadata and streams are there.
+/// A waiting application that is registered in every session.
 fn emitter(place: &Place, events: u64) -> Result<App> {
     let args = format!("--events {events} --rate {RATE} --quiet");
     place
@@ -191,7 +218,7 @@ fn add(side: Side, name: &str, mut delays: Vec<Duration>, table: &mut Table) {
     for (percentile, at) in [("median", 0.5), ("99th percentile", 0.99)] {
         let rank = (delays.len().saturating_sub(1) as f64 * at).round() as usize;
         let delay = delays.get(rank).copied().unwrap_or_default();
-        let name = format!("live, {name}, {percentile}");
+        let name = format!("{name}, {percentile}");
         table.add(side, &name, Unit::Milliseconds, delay.as_secs_f64() * 1e3);
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Row {
     FanIn,
     /// How long after it was emitted a live viewer sees an event.
     Live,
+    /// Viewers of many sessions: their first events.
+    LiveSessions,
     /// Commands with a relay daemon at the other end of a slow way.
     Far,
     /// The kernel domain, beside trace-cmd.
@@ -42,7 +44,7 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Blocking,
         Self::Discard,
         Self::Commands,
@@ -51,6 +53,7 @@ impl Row {
         Self::LiveStart,
         Self::FanIn,
         Self::Live,
+        Self::LiveSessions,
         Self::Far,
         Self::Kernel,
     ];
@@ -66,6 +69,7 @@ impl Row {
             Self::LiveStart => live_start::measure,
             Self::FanIn => fan_in::measure,
             Self::Live => live::measure,
+            Self::LiveSessions => live::measure_many,
             Self::Far => far::measure,
             Self::Kernel => kernel::measure,
         };
