@@ -1,11 +1,12 @@
 //! `lttng view` starts the viewer on the right thing.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use anyhow::ensure;
 use system_tests::Toolchain::Ours;
-use system_tests::{eventually, here, isolated};
+use system_tests::{eventually, here, isolated, run};
 
 #[test]
 fn a_stopped_session_is_shown_from_its_directory() {
@@ -56,5 +57,24 @@ fn a_live_session_is_shown_while_it_records() {
         target.script("stop\n destroy")?;
         ensure!(viewer.wait()?.success(), "the viewer failed");
         Ok(())
+    });
+}
+
+/// What babeltrace2 writes into a pipe stays in its buffer until it sleeps, and it shows nothing while it does.
+#[test]
+fn the_viewer_of_a_live_session_sleeps_briefly() {
+    isolated(here!(), |w| {
+        let target = w.target(Ours)?;
+        target.script("create l --live=50ms")?;
+        let programs = w.path("programs");
+        fs::create_dir(&programs)?;
+        let viewer = programs.join("babeltrace2");
+        fs::write(&viewer, "#!/bin/sh\necho \"$@\"\n")?;
+        fs::set_permissions(&viewer, PermissionsExt::from_mode(0o755))?;
+        let view = &mut target.command()?;
+        let shown = run(view.args(["view", "l"]).env("PATH", &programs))?.ok()?;
+        let expected = "-i lttng-live --retry-duration=5000 net://localhost/host/target/l\n";
+        ensure!(shown.stdout == expected, "{shown}");
+        target.script("destroy")
     });
 }
