@@ -16,6 +16,7 @@
 //! | [`schema`] | the event class of an event, and how to make its records |
 //! | [`selection`] | the events of a channel, from the session daemon to the consumer daemon |
 //! | [`symbols`] | where the kernel's code is |
+//! | [`text`] | which arguments of system calls are text |
 //! | [`tracefs`] | instances of our own in the kernel's tracing file system |
 //! | [`page`] | reads the records of a raw ring-buffer page |
 //! | [`transcode`] | turns pages into packets |
@@ -41,5 +42,6 @@ pub mod selection;
 pub mod statedump;
 pub mod symbols;
 pub mod tasks;
+pub mod text;
 pub mod tracefs;
 pub mod transcode;

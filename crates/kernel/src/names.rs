@@ -9,6 +9,8 @@ mod table;
 
 use std::borrow::Cow;
 
+use crate::text;
+
 pub use rwbs::rwbs_flags;
 pub use table::{
     FIELDS, PREFIXED, Prefixed, RENAMED, Renamed, RenamedField, TASK_EVENTS, TASK_FIELDS,
@@ -69,15 +71,10 @@ pub fn field_name<'n>(subsystem: &str, event: &str, field: &'n str) -> &'n str {
         return row.lttng;
     }
     // Kernels that read the strings of system calls put them in fields of their own.
-    if subsystem == SYSCALLS
-        && let Some(name) = field
-            .strip_prefix("__")
-            .and_then(|name| name.strip_suffix("_val"))
-        && !name.is_empty()
-    {
-        return name;
+    match text::argument_of(field) {
+        Some(argument) if subsystem == SYSCALLS => argument,
+        _ => field,
     }
-    field
 }
 
 /// Whether an analysis takes the numbers of this subsystem for what they are in LTTng: plain integers.

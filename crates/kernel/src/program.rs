@@ -2,6 +2,8 @@
 //!
 //! What lies side by side in both is one copy, however many fields it is.
 
+use std::io::Write as _;
+
 use ctf::types::ByteOrder;
 
 use crate::machine::Number;
@@ -24,6 +26,14 @@ pub(crate) enum Step {
     Copy { from: u32, len: u32 },
     /// The word at `at` tells where text is: up to its first zero byte, with one zero byte after it.
     Text { at: u32, base: Base },
+    /// The same; if the record has nothing behind its fixed parts, the number in `size` bytes at `from` in
+    /// hexadecimal digits. The kernel makes room for an empty text.
+    TextOrAddress {
+        at: u32,
+        base: Base,
+        from: u32,
+        size: u32,
+    },
     /// The word at `at` tells where elements of `element` bytes are: a 16-bit count, then they.
     Elements { at: u32, base: Base, element: u32 },
     /// Text from `from` to the end of the record.
@@ -73,14 +83,15 @@ impl Builder {
         self.needs(from, len);
         self.fixed_len += match step {
             Step::Copy { len, .. } => len as usize,
-            Step::Text { .. } | Step::RestText { .. } => 1,
+            Step::Text { .. } | Step::TextOrAddress { .. } | Step::RestText { .. } => 1,
             Step::Elements { .. } => 2,
             Step::RestElements { .. } | Step::Rwbs { .. } => 4,
         };
         self.steps.push(step);
     }
 
-    fn needs(&mut self, from: u32, len: u32) {
+    /// The record must reach to `from + len`.
+    pub(crate) fn needs(&mut self, from: u32, len: u32) {
         self.record_len = self.record_len.max((from + len) as usize);
     }
 
@@ -186,6 +197,17 @@ impl Program {
         match step {
             Step::Copy { from, len } => out.put(&record[from as usize..(from + len) as usize]),
             Step::Text { at, base } => self.text(located(record, at, base, order)?, out),
+            Step::TextOrAddress {
+                at,
+                base,
+                from,
+                size,
+            } => match located(record, at, base, order)? {
+                [] if record.len() == self.record_len => {
+                    self.address(&record[from as usize..(from + size) as usize], order, out);
+                }
+                text => self.text(text, out),
+            },
             Step::RestText { from } => self.text(&record[from as usize..], out),
             Step::Elements { at, base, element } => {
                 let bytes = located(record, at, base, order)?;
@@ -212,6 +234,18 @@ impl Program {
         out.reserve(text.len() + self.fixed_len);
         out.put(text);
         out.put(&[0]);
+    }
+
+    fn address(&self, bytes: &[u8], order: ByteOrder, out: &mut Out) {
+        let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        let address = match order {
+            ByteOrder::Little => bytes.iter().rev().fold(0, push),
+            ByteOrder::Big => bytes.iter().fold(0, push),
+        };
+        let mut text = [0; 20];
+        // It always fits, and what it leaves free ends it.
+        let _ = write!(&mut text[..], "{address:#x}");
+        self.text(&text, out);
     }
 
     fn elements(&self, count: &[u8], bytes: &[u8], element: u32, out: &mut Out) {

@@ -1,6 +1,6 @@
 //! The event class of a kernel event, and the program that makes its payload.
 
-mod ctype;
+pub(crate) mod ctype;
 mod fields;
 
 use ctf::metadata::{EventClass, HeaderType, StreamClass};

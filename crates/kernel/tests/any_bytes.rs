@@ -42,6 +42,14 @@ const SMALL: &str = "name: small\nID: 5\nformat:\n\
     \tfield:u64 value;\toffset:8;\tsize:8;\tsigned:0;\n\n\
     print fmt: \"\"\n";
 
+/// A system call with a text.
+const CALL: &str = "name: sys_enter_call\nID: 7\nformat:\n\
+    \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
+    \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n\
+    \tfield:const char * name;\toffset:8;\tsize:8;\tsigned:0;\n\
+    \tfield:__data_loc char[] __name_val;\toffset:16;\tsize:4;\tsigned:0;\n\n\
+    print fmt: \"\"\n";
+
 fn machine(big: bool, long: bool) -> Machine {
     Machine {
         byte_order: if big {
@@ -58,11 +66,11 @@ fn machine(big: bool, long: bool) -> Machine {
 }
 
 fn schemas(machine: &Machine) -> Vec<EventSchema> {
-    [EVERY_SHAPE, SMALL]
+    [(EVERY_SHAPE, "test"), (SMALL, "test"), (CALL, "syscalls")]
         .iter()
-        .map(|text| {
+        .map(|(text, subsystem)| {
             let format = EventFormat::parse(text).unwrap();
-            EventSchema::new(&format, "test", machine).unwrap()
+            EventSchema::new(&format, subsystem, machine).unwrap()
         })
         .collect()
 }
@@ -117,7 +125,7 @@ fn pages(machine: &Machine, start: u64, records: &[(u32, Vec<u8>)]) -> Vec<Vec<u
 
 /// A record of a known event with anything in it, of any length.
 fn record() -> impl Strategy<Value = (u32, Vec<u8>)> {
-    let id = prop_oneof![Just(3u16), Just(3), Just(5), any::<u16>()];
+    let id = prop_oneof![Just(3u16), Just(3), Just(5), Just(7), any::<u16>()];
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
     // Locations that are mostly inside the record.
     let locations = proptest::collection::vec((0u8..200, 0u8..100), 4);

@@ -228,7 +228,7 @@ fn text_of_system_calls_takes_the_place_of_its_address() {
     );
     assert_eq!(
         fields(&schema(&X86_64, "syscalls", &access)),
-        "mode:s32 filename:text"
+        "filename:text mode:s32"
     );
 }
 

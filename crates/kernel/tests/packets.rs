@@ -342,3 +342,53 @@ fn every_shape_of_field_has_its_value() {
         );
     }
 }
+
+/// An empty text has its byte in the record, one that could not be read has none.
+#[test]
+fn text_that_could_not_be_read_is_its_address() {
+    let fields = "\tfield:const char * filename;\toffset:8;\tsize:8;\tsigned:0;\n\
+        \tfield:int mode;\toffset:16;\tsize:4;\tsigned:1;\n\
+        \tfield:__data_loc char[] __filename_val;\toffset:20;\tsize:4;\tsigned:0;\n\n\
+        print fmt: \"\"\n";
+    for (byte_order, big) in [(ByteOrder::Little, false), (ByteOrder::Big, true)] {
+        let machine = Machine {
+            byte_order,
+            page: PageHeader::LONG_64,
+        };
+        let schemas = [schema(&machine, "syscalls", "sys_enter_access", 9, fields)];
+        let record = |len: u32, text: &[u8]| {
+            let mut record = Vec::new();
+            let mut put = |mut bytes: Vec<u8>| {
+                if big {
+                    bytes.reverse();
+                }
+                record.extend(bytes);
+            };
+            put(9u16.to_le_bytes().into());
+            put(vec![0, 0]);
+            put(77u32.to_le_bytes().into());
+            put(0x7fff_0000_beefu64.to_le_bytes().into());
+            put(4u32.to_le_bytes().into());
+            put((len << 16 | 24).to_le_bytes().into());
+            record.extend_from_slice(text);
+            record
+        };
+        let programs = Arc::new(Programs::new(&machine, &schemas));
+        let mut transcoder = Transcoder::new(programs, IDENTITY);
+        let mut page = PageBuilder::new(&machine, 100);
+        page.record(1, &record(0, &[0; 4]))
+            .record(1, &record(4, b"/a\n\0"))
+            .record(1, &record(0, b""));
+        let summary = transcoder.add_page(&page.finish()).unwrap();
+        assert_eq!((summary.events, summary.malformed), (3, 0));
+        let trace = TraceDir::new(&format!("address_{byte_order:?}"));
+        trace.metadata(&machine, &schemas);
+        trace.stream("kernel_5", transcoder.finish(None).bytes);
+        let (lines, _) = trace.babeltrace2();
+        for (line, text) in lines.iter().zip(["", "/a\\n", "0x7fff0000beef"]) {
+            let shown = format!("{{ filename = \"{text}\", mode = 4 }}");
+            assert!(line.ends_with(&shown), "{byte_order:?}: {line}");
+        }
+        assert_eq!(lines.len(), 3);
+    }
+}

@@ -2,7 +2,7 @@
 
 /// Bytes and sign of an integer type whose name says both, on a machine with `long`s of `long` bytes;
 /// `None` for the many names that only the kernel's headers explain.
-pub(super) fn integer(ty: &str, long: u32) -> Option<(u32, bool)> {
+pub(crate) fn integer(ty: &str, long: u32) -> Option<(u32, bool)> {
     let ty = ty.strip_prefix("const ").unwrap_or(ty);
     Some(match ty {
         "char" | "unsigned char" | "u8" | "__u8" | "uint8_t" | "bool" => (1, false),

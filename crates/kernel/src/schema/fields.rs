@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::names;
 use crate::print::{Hint, Hints};
 use crate::program::{Base, Builder, Program, Step};
+use crate::text;
 
 /// Largest record that the kernel writes into an event.
 const MAX_RECORD: u32 = 1 << 16;
@@ -61,7 +62,10 @@ impl Compiler<'_> {
         }
         let name = self.unused_name(field);
         match field.shape {
-            Shape::Value => self.value(name, field),
+            Shape::Value => match self.text_behind(field) {
+                Some((text, base)) => self.text_or_address(name, field, text, base),
+                None => self.value(name, field),
+            },
             Shape::Array(count) => self.array(name, field, count),
             Shape::DataLoc => self.located(name, field, Base::Record),
             Shape::RelLoc => self.located(name, field, Base::Word),
@@ -70,8 +74,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// What says nothing more than the event's name does, or what a field with the text instead of its
-    /// address says better.
+    /// What says nothing more than the event's name does, and the text behind an address, which is at the
+    /// place of the address.
     fn is_left_out(&self, field: &FormatField) -> bool {
         if field.size == 0 && field.shape != Shape::Rest {
             return true;
@@ -82,8 +86,44 @@ impl Compiler<'_> {
         let is_number = field.name == "__syscall_nr"
             // What it was called before Linux 4.5. Arguments can have that name too.
             || field.name == "nr" && self.format.fields.first() == Some(field);
-        let text = format!("__{}_val", field.name);
-        is_number || self.format.fields.iter().any(|other| other.name == text)
+        let address = || {
+            let argument = text::argument_of(&field.name)?;
+            self.field_named(argument)
+        };
+        is_number || address().is_some_and(|address| self.text_behind(address).is_some())
+    }
+
+    fn field_named(&self, name: &str) -> Option<&FormatField> {
+        self.format.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The location of the text whose address is in this field.
+    fn text_behind(&self, address: &FormatField) -> Option<(u32, Base)> {
+        if self.subsystem != names::SYSCALLS || !ctype::is_pointer(&address.ty) {
+            return None;
+        }
+        let name = text::text_field(&address.name);
+        let text = self.field_named(&name)?;
+        let base = match text.shape {
+            Shape::DataLoc => Base::Record,
+            Shape::RelLoc => Base::Word,
+            _ => return None,
+        };
+        ctype::is_char(&text.ty).then_some((text.offset, base))
+    }
+
+    /// Text that the kernel could not read is the address of it.
+    fn text_or_address(&mut self, name: String, address: &FormatField, at: u32, base: Base) {
+        let (from, size, _) = self.place(address);
+        self.fields.push(Field::new(name, text_type()));
+        self.program.needs(from, size);
+        let step = Step::TextOrAddress {
+            at,
+            base,
+            from,
+            size,
+        };
+        self.program.push(step, at, 4);
     }
 
     /// The name in the trace. Readers refuse an event with two fields of one name.
@@ -131,18 +171,15 @@ impl Compiler<'_> {
         self.program.copy(from, size);
     }
 
-    /// Offset, bytes and sign of a value. An argument of a system call lies in a word of the size of a
-    /// `long`, whatever it is.
+    /// Offset, bytes and sign of a value. An argument of a system call lies in a larger word, whatever it is.
     fn place(&self, field: &FormatField) -> (u32, u32, bool) {
-        let long = self.machine.long_size();
         if self.subsystem == names::SYSCALLS
-            && field.size == long
-            && let Some((size, signed)) = ctype::integer(&field.ty, long)
-            && size <= long
+            && let Some((size, signed)) = ctype::integer(&field.ty, self.machine.long_size())
+            && size <= field.size
         {
             let skipped = match self.machine.byte_order {
                 ByteOrder::Little => 0,
-                ByteOrder::Big => long - size,
+                ByteOrder::Big => field.size - size,
             };
             return (field.offset + skipped, size, signed);
         }
@@ -181,7 +218,7 @@ impl Compiler<'_> {
     fn located(&mut self, name: String, field: &FormatField, base: Base) {
         let at = field.offset;
         if ctype::is_char(&field.ty) {
-            self.fields.push(Field::new(name, text()));
+            self.fields.push(Field::new(name, text_type()));
             return self.program.push(Step::Text { at, base }, at, 4);
         }
         let element = self.element_size(&field.ty);
@@ -193,7 +230,7 @@ impl Compiler<'_> {
     fn rest(&mut self, name: String, field: &FormatField) {
         let from = field.offset;
         if ctype::is_char(&field.ty) {
-            self.fields.push(Field::new(name, text()));
+            self.fields.push(Field::new(name, text_type()));
             return self.program.push(Step::RestText { from }, from, 0);
         }
         let element = self.element_size(&field.ty);
@@ -248,7 +285,7 @@ impl Compiler<'_> {
     }
 }
 
-fn text() -> FieldType {
+fn text_type() -> FieldType {
     FieldType::String {
         encoding: Encoding::Utf8,
     }

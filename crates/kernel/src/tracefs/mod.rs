@@ -13,8 +13,8 @@ mod stats;
 
 pub use error::TracefsError;
 pub use instance::{Instance, RawStream};
-pub use owner::Owner;
-pub use probe::{KprobeSite, ProbeArgumentError, ProbePlace, UprobeSite};
+pub use owner::{Owner, is_probe_group};
+pub use probe::{EventProbe, KprobeSite, ProbeArgumentError, ProbePlace, UprobeSite};
 pub use stats::Stats;
 
 use std::path::{Path, PathBuf};

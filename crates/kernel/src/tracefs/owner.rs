@@ -4,6 +4,7 @@ use super::TracefsError;
 
 /// Names of instances begin with this, those of probe groups with it and an underscore.
 const PREFIX: &str = "lttng-rs";
+const GROUP_PREFIX: &str = "lttng_rs_";
 /// Longest identity in bytes.
 const MAX_IDENTITY: usize = 32;
 
@@ -50,8 +51,13 @@ impl Owner {
 
     /// The subsystem of our probes: group names have no dashes.
     pub fn probe_group(&self) -> String {
-        format!("{}_{}", PREFIX.replace('-', "_"), self.identity)
+        format!("{GROUP_PREFIX}{}", self.identity)
     }
+}
+
+/// Whether a subsystem is one of the probes of an owner, whoever that is.
+pub fn is_probe_group(subsystem: &str) -> bool {
+    subsystem.starts_with(GROUP_PREFIX)
 }
 
 #[cfg(test)]

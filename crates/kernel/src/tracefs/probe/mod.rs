@@ -1,8 +1,11 @@
-//! Events of our own: places in programs (`uprobe_events`) and in the kernel (`kprobe_events`).
+//! Events of our own: places in programs (`uprobe_events`) and in the kernel (`kprobe_events`), and other events
+//! with what they point to (`dynamic_events`).
 
+mod eprobe;
 mod kprobe;
 mod uprobe;
 
+pub use eprobe::EventProbe;
 pub use kprobe::KprobeSite;
 pub use uprobe::UprobeSite;
 
@@ -15,7 +18,9 @@ use super::{EventName, Owner, Tracefs, TracefsError};
 /// The lists of all probes of the machine.
 const UPROBES: &str = "uprobe_events";
 const KPROBES: &str = "kprobe_events";
-const FILES: [&str; 2] = [UPROBES, KPROBES];
+/// Has those of the other lists too.
+const EPROBES: &str = "dynamic_events";
+const FILES: [&str; 3] = [UPROBES, KPROBES, EPROBES];
 
 /// What an event of ours happens at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,14 +94,7 @@ impl Tracefs {
         name: &str,
         place: &ProbePlace,
     ) -> Result<EventName, TracefsError> {
-        let identifier = !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !identifier {
-            return Err(TracefsError::BadName(name.to_owned()));
-        }
-        let event = EventName::new(owner.probe_group(), name);
+        let event = own_event(owner, name)?;
         let line = place
             .line(&event)
             .map_err(|error| TracefsError::BadName(error.to_string()))?;
@@ -109,21 +107,55 @@ impl Tracefs {
         remove(&self.root().join(place.file()), event)
     }
 
+    /// Adds an event `name` of this owner that happens with another one; disabled, in all instances. It can be
+    /// enabled in one instance: the kernel (6.1) forgets the others.
+    ///
+    /// A kernel without event probes (before 5.15, or without `CONFIG_EPROBE_EVENTS`) refuses it as invalid.
+    pub fn add_event_probe(
+        &self,
+        owner: &Owner,
+        name: &str,
+        probe: &EventProbe,
+    ) -> Result<EventName, TracefsError> {
+        let event = own_event(owner, name)?;
+        append(&self.root().join(EPROBES), &probe.line(&event))?;
+        Ok(event)
+    }
+
+    /// Removes an event that [`Self::add_event_probe`] made. No instance may have it enabled.
+    pub fn remove_event_probe(&self, event: &EventName) -> Result<(), TracefsError> {
+        remove(&self.root().join(EPROBES), event)
+    }
+
     /// Removes all probes of this owner but those whose names begin with `except`, and tells how many
-    /// there were.
+    /// there were. One that cannot be removed is told when the others are gone.
     pub(super) fn remove_probes(&self, owner: &Owner, except: &str) -> Result<usize, TracefsError> {
         let group = owner.probe_group();
-        let mut removed = 0;
+        let (mut removed, mut failure) = (0, None);
         for file in FILES.iter().filter(|file| self.has(file)) {
             let list = self.root().join(file);
             for event in read(&list)?.lines().filter_map(event_of_line) {
                 if event.subsystem == group && !event.name.starts_with(except) {
-                    remove(&list, &event)?;
-                    removed += 1;
+                    match remove(&list, &event) {
+                        Ok(()) => removed += 1,
+                        Err(error) => failure = Some(error),
+                    }
                 }
             }
         }
-        Ok(removed)
+        failure.map_or(Ok(removed), Err)
+    }
+}
+
+/// The name of a probe of this owner.
+fn own_event(owner: &Owner, name: &str) -> Result<EventName, TracefsError> {
+    let identifier = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match identifier {
+        true => Ok(EventName::new(owner.probe_group(), name)),
+        false => Err(TracefsError::BadName(name.to_owned())),
     }
 }
 
@@ -153,6 +185,7 @@ mod tests {
             "p:lttng_rs_a1/u0_1 /bin/ls:0x0000000000001234",
             "p:lttng_rs_a1/u0_1 schedule+4",
             "r4:lttng_rs_a1/u0_1 schedule",
+            "e:lttng_rs_a1/u0_1 syscalls.sys_enter_chdir filename=$filename:x64",
         ] {
             assert_eq!(
                 event_of_line(line),
