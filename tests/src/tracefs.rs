@@ -1,7 +1,8 @@
 //! The kernel's tracing file system in tests. It is one for the whole machine: what tests make there has names
 //! that begin with the test's own identity, and is removed when the test ends, however it ends.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +18,8 @@ use crate::{Output, World};
 pub const IDENTITY: &str = "LTTNG_RS_KERNEL_IDENTITY";
 /// Where it is mounted.
 pub const ROOT: &str = "/sys/kernel/tracing";
-const PROBE_LISTS: [&str; 2] = ["uprobe_events", "kprobe_events"];
+/// The list of all probes.
+const PROBES: &str = "dynamic_events";
 
 /// An identity that no other test has that runs now.
 pub(crate) fn new_identity() -> String {
@@ -49,11 +51,9 @@ pub(crate) fn clean_up(identity: &str) {
                 rmdir "$instance" 2>/dev/null || sleep 0.1
             done
         done
-        for list in "$1/uprobe_events" "$1/kprobe_events"; do
-            [ -e "$list" ] || continue
-            sed -n "s|^[^:]*:\(lttng_rs_$2/[^ ]*\) .*|-:\1|p" "$list" |
-                while read -r remove; do echo "$remove" >>"$list"; done
-        done"#;
+        list=$1/dynamic_events
+        sed -n "s|^[^:]*:\(lttng_rs_$2x*/[^ ]*\) .*|-:\1|p" "$list" |
+            while read -r remove; do echo "$remove" >>"$list"; done"#;
     let _ = Command::new("unshare")
         .args(["--mount", "sh", "-c", SCRIPT, "sh", ROOT, identity])
         .status();
@@ -67,10 +67,16 @@ pub(crate) fn ensure_clean() -> Result<()> {
     let identity = identity()?;
     let instances = instances_of(&identity)?;
     ensure!(instances.is_empty(), "left in tracefs: {instances:?}");
-    let mut probes = probes()?;
-    probes.retain(|probe| probe.starts_with(&format!("lttng_rs_{identity}/")));
+    let probes = own_probes()?;
     ensure!(probes.is_empty(), "left in tracefs: {probes:?}");
     Ok(())
+}
+
+/// Adds a line to the list of all probes.
+fn change_probes(line: &str) -> io::Result<()> {
+    let list = Path::new(ROOT).join(PROBES);
+    let mut list = OpenOptions::new().append(true).open(list)?;
+    list.write_all(format!("{line}\n").as_bytes())
 }
 
 /// `p:group/name PLACE` to `group/name`.
@@ -83,17 +89,33 @@ pub fn has_kprobes() -> bool {
     Path::new(ROOT).join("kprobe_events").exists()
 }
 
-/// Names of all probes of the machine, in programs and in the kernel, as `group/name`.
-pub fn probes() -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for list in PROBE_LISTS {
-        let list = Path::new(ROOT).join(list);
-        if list.exists() {
-            let text = fs::read_to_string(list)?;
-            found.extend(text.lines().filter_map(probe_of).map(str::to_owned));
-        }
+/// Whether the kernel has probes at other events. No file of the kernel tells.
+pub fn has_event_probes(_: &World) -> Result<bool> {
+    mount()?;
+    let probe = format!("lttng_rs_{}x/trial", identity()?);
+    let made = change_probes(&format!("e:{probe} syscalls/sys_enter_close fd=$fd:u32"));
+    if made.is_ok() {
+        change_probes(&format!("-:{probe}"))?;
     }
-    Ok(found)
+    Ok(made.is_ok())
+}
+
+/// Names of all probes of the machine, in programs, in the kernel and at other events, as `group/name`.
+pub fn probes() -> Result<Vec<String>> {
+    let text = fs::read_to_string(Path::new(ROOT).join(PROBES))?;
+    Ok(text
+        .lines()
+        .filter_map(probe_of)
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Those of this test's session daemons.
+pub fn own_probes() -> Result<Vec<String>> {
+    let group = format!("lttng_rs_{}/", identity()?);
+    let mut probes = probes()?;
+    probes.retain(|probe| probe.starts_with(&group));
+    Ok(probes)
 }
 
 /// Reserves it, and mounts it if no daemon has done so.

@@ -87,7 +87,11 @@ fn every_firing(w: &mut World, options: &[&str]) -> Result<()> {
     target.lttng("start")?.ok()?;
     run(&mut Command::new(&program))?.ok()?;
     target.script("stop\n destroy")?;
-    ensure!(own_probes()?.is_empty(), "left: {:?}", own_probes()?);
+    ensure!(
+        tracefs::own_probes()?.is_empty(),
+        "left: {:?}",
+        tracefs::own_probes()?
+    );
 
     let trace = Trace::read(&out(w))?;
     trace.assert_clean()?;
@@ -105,14 +109,6 @@ fn every_firing(w: &mut World, options: &[&str]) -> Result<()> {
         "{places:?} {sites:?}"
     );
     Ok(())
-}
-
-/// Of the daemons of this test.
-fn own_probes() -> Result<Vec<String>> {
-    let own = format!("lttng_rs_{}/", std::env::var(tracefs::IDENTITY)?);
-    let mut probes = tracefs::probes()?;
-    probes.retain(|probe| probe.starts_with(&own));
-    Ok(probes)
 }
 
 #[test]

@@ -12,13 +12,13 @@ use ctf::types::{Encoding, FieldType};
 use kernel::format::{EventFormat, PageHeader};
 use kernel::machine::Machine;
 use kernel::schema::EventSchema;
-use kernel::tracefs::Tracefs;
+use kernel::tracefs::{EventProbe, Tracefs};
 use system_tests::{booted, here};
 
 const THEIRS: &str = include_str!("lttng-modules-2.13.txt");
 
 /// What LTTng's modules see and the kernel's own events do not tell, or tell otherwise. `docs/kernel-events.md`
-/// says so too. Of system calls: text and structures are addresses, and an exit has only `ret`.
+/// says so too. Of system calls: structures are addresses, and an exit has only `ret`.
 const OTHERWISE: &[&str] = &[
     "block_bio_backmerge tid",
     "block_bio_bounce tid",
@@ -52,7 +52,10 @@ fn ours() -> Result<BTreeMap<String, BTreeMap<String, &'static str>>> {
     let mut all = BTreeMap::new();
     for event in tracefs.events()? {
         let named = || format!("the format of {event:?}");
-        let format = EventFormat::parse(&tracefs.format(&event)?).with_context(named)?;
+        let mut format = EventFormat::parse(&tracefs.format(&event)?).with_context(named)?;
+        if let Some(probe) = EventProbe::reading_text(format.clone(), &event.subsystem, &machine) {
+            format = probe.expected();
+        }
         let schema = EventSchema::new(&format, &event.subsystem, &machine).with_context(named)?;
         let fields = schema.fields().iter().map(|field| {
             let kind = match &field.ty {
@@ -82,7 +85,14 @@ fn is_otherwise_in_calls(event: &str, field: &str, theirs: &str, ours: Option<&s
     let entry = event.starts_with("syscall_entry_");
     let exit = event.starts_with("syscall_exit_");
     match ours {
-        Some(ours) => entry && ours == "integer" && theirs != "integer",
+        // Modules have the text of older calls only. A structure is where its address says.
+        Some(ours) => {
+            entry
+                && matches!(
+                    (ours, theirs),
+                    ("string", "integer") | ("integer", "structure")
+                )
+        }
         // What modules make of structures that arguments point to; two spellings of a pointer to them.
         None if entry => {
             theirs != "integer"

@@ -20,7 +20,7 @@ use crate::session::kernel::plan::{
     KernelPlan, KernelRule, KernelRuleKind, PlannedKernelChannel, PlannedKernelRule, ProbeKind,
 };
 use crate::session::kernel::{
-    is_tracepoint, kernel_filter, means, syscall, task_history_can_be_had, trace_name,
+    KernelDomain, is_tracepoint, kernel_filter, means, syscall, task_history_can_be_had, trace_name,
 };
 use crate::session::plan::{Attributes, Refusal};
 use crate::session::{Session, SessionCounters, kernel_label};
@@ -82,13 +82,14 @@ pub(super) fn rules(daemon: &Daemon, given: &v1::EventRule) -> Result<Vec<Kernel
         check(rule, &all)?;
     }
     if let Some(filter) = &filter {
-        check_filter(&tracefs, &all, &rules, filter)?;
+        check_filter(&daemon.kernel, &tracefs, &all, &rules, filter)?;
     }
     Ok(rules)
 }
 
 /// The kernel must be able to do what the filter asks, for one of the events at least.
 fn check_filter(
+    domain: &KernelDomain,
     tracefs: &Tracefs,
     all: &[EventName],
     rules: &[KernelRule],
@@ -108,8 +109,12 @@ fn check_filter(
             let Ok(format) = EventFormat::parse(&text) else {
                 continue;
             };
+            let format = domain.recorded_format(tracefs, event, format);
             match kernel_filter(&event.subsystem, &format, filter) {
-                Ok(_) => return Ok(()),
+                Ok(text) => {
+                    let tried = domain.try_filter(tracefs, event, &text)?;
+                    return tried.map_err(|error| refused(&error));
+                }
                 Err(error @ KernelFilterError::NotThere(_)) => return Err(refused(&error)),
                 Err(error) => missing = Some(error),
             }
@@ -319,12 +324,12 @@ pub(super) fn list(
         v1::EventKind::Unspecified | v1::EventKind::Tracepoint => events
             .iter()
             .filter(|event| is_tracepoint(event))
-            .map(|event| point(&tracefs, event, trace_name(event), with_fields))
+            .map(|event| point(daemon, &tracefs, event, trace_name(event), with_fields))
             .collect(),
         v1::EventKind::Syscall => events
             .iter()
             .filter_map(|event| Some((event, syscall(event).filter(|(_, entry)| *entry)?.0)))
-            .map(|(event, call)| point(&tracefs, event, call.to_owned(), with_fields))
+            .map(|(event, call)| point(daemon, &tracefs, event, call.to_owned(), with_fields))
             .collect(),
         _ => {
             return refuse(
@@ -337,11 +342,17 @@ pub(super) fn list(
     Ok(listed)
 }
 
-fn point(tracefs: &Tracefs, event: &EventName, name: String, with_fields: bool) -> v1::Tracepoint {
+fn point(
+    daemon: &Daemon,
+    tracefs: &Tracefs,
+    event: &EventName,
+    name: String,
+    with_fields: bool,
+) -> v1::Tracepoint {
     v1::Tracepoint {
         name,
         fields: if with_fields {
-            fields(tracefs, event)
+            fields(&daemon.kernel, tracefs, event)
         } else {
             Vec::new()
         },
@@ -350,9 +361,10 @@ fn point(tracefs: &Tracefs, event: &EventName, name: String, with_fields: bool) 
 }
 
 /// None if the format is not understood: then the event cannot be recorded either.
-fn fields(tracefs: &Tracefs, event: &EventName) -> Vec<v1::TracepointField> {
+fn fields(domain: &KernelDomain, tracefs: &Tracefs, event: &EventName) -> Vec<v1::TracepointField> {
     let schema = || {
         let format = EventFormat::parse(&tracefs.format(event).ok()?).ok()?;
+        let format = domain.recorded_format(tracefs, event, format);
         let machine = Machine::native(&PageHeader::LONG_64);
         EventSchema::new(&format, &event.subsystem, &machine).ok()
     };

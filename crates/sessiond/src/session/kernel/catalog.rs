@@ -2,14 +2,12 @@
 
 use filter::glob;
 use kernel::names;
-use kernel::tracefs::EventName;
+use kernel::tracefs::{EventName, is_probe_group};
 
 use crate::session::kernel::plan::{KernelRule, KernelRuleKind};
 
 /// Subsystem whose events tell the same as those of the system calls, without their names.
 const RAW_SYSCALLS: &str = "raw_syscalls";
-/// Beginning of the names of our own probes' subsystems.
-const OWN_PROBES: &str = "lttng_rs_";
 /// Kernel's prefixes of the events of a system call.
 const SYSCALL_PREFIXES: [&str; 2] = ["sys_enter_", "sys_exit_"];
 
@@ -46,7 +44,7 @@ fn means_tracepoint(pattern: &str, event: &EventName) -> bool {
 
 /// Whether an event is a tracepoint of the kernel.
 pub(crate) fn is_tracepoint(event: &EventName) -> bool {
-    event.subsystem != names::SYSCALLS && !event.subsystem.starts_with(OWN_PROBES)
+    event.subsystem != names::SYSCALLS && !is_probe_group(&event.subsystem)
 }
 
 /// The system call of an event and whether it is the entry.

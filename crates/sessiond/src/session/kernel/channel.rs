@@ -25,6 +25,7 @@ use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::kernel::filters;
 use crate::session::kernel::plan::PlannedKernelChannel;
+use crate::session::kernel::text_probes::TextProbes;
 use crate::session::kernel::wanted::Wanted;
 use crate::session::live_trace::BufferShape;
 use crate::session::plan::Attributes;
@@ -58,6 +59,7 @@ pub(super) struct KernelChannel {
     streams: Mutex<Vec<CpuStream>>,
     formats_file: SharedFd,
     state: Mutex<State>,
+    text_probes: Mutex<TextProbes>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,8 @@ struct State {
 
 #[derive(Debug)]
 struct Announced {
+    /// What is enabled in the kernel: the event, or a probe that stands in for it.
+    recorded: EventName,
     format: EventFormat,
 }
 
@@ -91,9 +95,10 @@ impl KernelChannel {
     pub(super) fn create(
         planned: &PlannedKernelChannel,
         instance: Instance,
+        text_probes: TextProbes,
         first_stream: u64,
     ) -> Result<Self, KernelError> {
-        match Self::set_up(planned, &instance, first_stream) {
+        match Self::set_up(planned, &instance, text_probes, first_stream) {
             Ok(channel) => {
                 *lock(&channel.instance) = Some(instance);
                 Ok(channel)
@@ -110,6 +115,7 @@ impl KernelChannel {
     fn set_up(
         planned: &PlannedKernelChannel,
         instance: &Instance,
+        text_probes: TextProbes,
         first_stream: u64,
     ) -> Result<Self, KernelError> {
         let attributes = planned.attributes;
@@ -157,6 +163,7 @@ impl KernelChannel {
                 enabled: BTreeMap::new(),
                 threads: None,
             }),
+            text_probes: Mutex::new(text_probes),
         })
     }
 
@@ -247,15 +254,20 @@ impl KernelChannel {
             .cloned()
             .collect();
         for event in gone {
-            instance.set_event(&event, false)?;
+            if let Some(known) = state.announced.get(&event) {
+                instance.set_event(&known.recorded, false)?;
+            }
             state.enabled.remove(&event);
         }
         let (mut done, mut failures) = (0, Vec::new());
         for (event, filter) in filters {
+            let Some(known) = state.announced.get(&event) else {
+                continue;
+            };
             if state.enabled.get(&event) == Some(&filter) {
                 continue;
             }
-            match enable(instance, &event, filter.as_deref()) {
+            match enable(instance, &known.recorded, filter.as_deref()) {
                 Ok(()) => {
                     state.enabled.insert(event, filter);
                     done += 1;
@@ -288,6 +300,8 @@ impl KernelChannel {
                 continue;
             }
             let text = wanted.format_text(tracefs, event)?;
+            let stand_in = lock(&self.text_probes).stand_in(tracefs, event, &text, &self.machine);
+            let (recorded, text) = stand_in.unwrap_or_else(|| (event.clone(), text));
             let parsed = EventFormat::parse(&text).map_err(|error| error.to_string());
             let schema = parsed.and_then(|format| {
                 let schema = EventSchema::new(&format, &event.subsystem, &self.machine);
@@ -306,7 +320,8 @@ impl KernelChannel {
             let class = schema.class(self.id.into());
             let _ = write!(metadata, "{}", tsdl::event(&class, ByteOrder::NATIVE));
             formats += &selection::event_entry(&event.subsystem, &text);
-            state.announced.insert(event.clone(), Announced { format });
+            let known = Announced { recorded, format };
+            state.announced.insert(event.clone(), known);
         }
         announce(&metadata)?;
         state.formats.write_all(formats.as_bytes())?;
@@ -333,14 +348,15 @@ impl KernelChannel {
         }
     }
 
-    /// Removes the instance. The consumer daemon must have let go of it.
-    pub(super) fn remove(&self) {
+    /// Removes the instance and the probes. The consumer daemon must have let go of it.
+    pub(super) fn remove(&self, tracefs: &Tracefs) {
         lock(&self.streams).clear();
         if let Some(instance) = lock(&self.instance).take()
             && let Err(error) = instance.remove()
         {
             warn!("{error}; it is removed when the daemon starts again");
         }
+        lock(&self.text_probes).remove(tracefs);
     }
 
     /// The stream class of the channel as metadata text.

@@ -1,15 +1,23 @@
 //! The kernel's tracing file system, as this daemon uses it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use control::ErrorCode;
-use kernel::tracefs::{EventName, Owner, ProbePlace, Tracefs, TracefsError};
+use kernel::format::{EventFormat, PageHeader};
+use kernel::machine::Machine;
+use kernel::names;
+use kernel::tracefs::{EventName, EventProbe, Owner, ProbePlace, Tracefs, TracefsError};
 use tracing::{info, warn};
 
+use crate::session::kernel::filters;
 use crate::session::plan::Refusal;
 
 /// How often leftovers are tried to be removed: a consumer daemon of the daemon before may hold them.
 const ATTEMPTS: u32 = 5;
+
+/// An event whose text is read to see whether it can be.
+const PROBED: &str = "sys_enter_openat";
 
 /// What is common to the kernel traces of all sessions.
 #[derive(Debug)]
@@ -21,6 +29,8 @@ pub(crate) struct KernelDomain {
     off: bool,
     /// Numbers the probes that are made to see whether they can be had.
     trials: AtomicU64,
+    /// Whether the kernel has event probes, which read the text of system calls.
+    has_event_probes: OnceLock<bool>,
 }
 
 impl KernelDomain {
@@ -33,6 +43,7 @@ impl KernelDomain {
             run,
             off,
             trials: AtomicU64::new(0),
+            has_event_probes: OnceLock::new(),
         }
     }
 
@@ -73,13 +84,72 @@ impl KernelDomain {
         place: &ProbePlace,
     ) -> Result<Result<(), TracefsError>, Refusal> {
         let owner = self.owner()?;
-        // Relaxed: the numbers only have to differ.
-        let number = self.trials.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}try_{number}", self.run);
         let tried = tracefs
-            .add_probe(owner, &name, place)
+            .add_probe(owner, &self.trial_name(), place)
             .and_then(|event| tracefs.remove_probe(&event, place));
         Ok(tried)
+    }
+
+    fn trial_name(&self) -> String {
+        // Relaxed: the numbers only have to differ.
+        let number = self.trials.fetch_add(1, Ordering::Relaxed);
+        format!("{}try_{number}", self.run)
+    }
+
+    /// Whether an event of a system call can be recorded with its text. Found out once: no file of the kernel
+    /// tells.
+    pub(super) fn has_event_probes(&self, tracefs: &Tracefs) -> bool {
+        *self.has_event_probes.get_or_init(|| {
+            let made = || {
+                let event = EventName::new(names::SYSCALLS, PROBED);
+                let format = EventFormat::parse(&tracefs.format(&event).ok()?).ok()?;
+                let machine = Machine::native(&PageHeader::LONG_64);
+                let probe = EventProbe::reading_text(format, &event.subsystem, &machine)?;
+                let owner = self.owner.as_ref().ok()?;
+                tracefs
+                    .add_event_probe(owner, &self.trial_name(), &probe)
+                    .ok()
+            };
+            let made = made();
+            if let Some(Err(error)) = made.as_ref().map(|event| tracefs.remove_event_probe(event)) {
+                warn!("{error}; it is removed when the daemon starts again");
+            }
+            made.is_some()
+        })
+    }
+
+    /// The format that the event of a system call has in a trace: with its text, if the kernel can read it.
+    pub(crate) fn recorded_format(
+        &self,
+        tracefs: &Tracefs,
+        event: &EventName,
+        format: EventFormat,
+    ) -> EventFormat {
+        if event.subsystem != names::SYSCALLS || !self.has_event_probes(tracefs) {
+            return format;
+        }
+        let machine = Machine::native(&PageHeader::LONG_64);
+        match EventProbe::reading_text(format.clone(), &event.subsystem, &machine) {
+            Some(probe) => probe.expected(),
+            None => format,
+        }
+    }
+
+    /// Whether the kernel takes a filter, as far as that depends on its version.
+    pub(crate) fn try_filter(
+        &self,
+        tracefs: &Tracefs,
+        event: &EventName,
+        filter: &str,
+    ) -> Result<Result<(), TracefsError>, Refusal> {
+        if !filters::reads_text_of_caller(filter) {
+            return Ok(Ok(()));
+        }
+        let instance = tracefs.create(self.owner()?, &self.trial_name());
+        Ok(instance.and_then(|instance| {
+            let tried = instance.set_filter(event, Some(filter));
+            instance.remove().and(tried)
+        }))
     }
 
     /// All tracepoints of the kernel, without system calls and without probes of ours.

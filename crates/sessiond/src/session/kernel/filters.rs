@@ -3,7 +3,10 @@
 use filter::kernel::{KernelField, KernelFilterError, translate};
 use filter::{Expression, FieldPath, Root, Step};
 use kernel::format::{EventFormat, FormatField, Shape};
-use kernel::names;
+use kernel::{names, text};
+
+/// What makes the kernel compare the text of the caller whose address a field has.
+const TEXT_OF_CALLER: &str = ".ustring";
 
 /// The filter of an event that several rules mean, of which one is enough: `Some(None)` if one of them
 /// asks for nothing, `None` if the event has no chance.
@@ -36,6 +39,11 @@ pub(crate) fn of(
     translate(expression, &|path| lookup(subsystem, format, path))
 }
 
+/// Whether a filter of the kernel compares text that the event has only the address of. Not every kernel can.
+pub(super) fn reads_text_of_caller(filter: &str) -> bool {
+    filter.contains(TEXT_OF_CALLER)
+}
+
 fn lookup(subsystem: &str, format: &EventFormat, path: &FieldPath) -> Option<KernelField> {
     let [Step::Name(name)] = &path.steps[..] else {
         return None;
@@ -49,9 +57,16 @@ fn lookup(subsystem: &str, format: &EventFormat, path: &FieldPath) -> Option<Ker
             let mut fields: Vec<_> = format.fields.iter().filter(known).collect();
             // Of a pointer to text and the text itself, the text.
             fields.sort_by_key(|field| !is_text(field));
-            fields.first().map(|field| KernelField {
-                name: field.name.clone(),
-                is_text: is_text(field),
+            fields.first().map(|field| {
+                // The kernel (5.18) can look at text that it does not record.
+                let is_address = text::is_address_of_text(subsystem, format, field);
+                KernelField {
+                    name: match is_address {
+                        true => field.name.clone() + TEXT_OF_CALLER,
+                        false => field.name.clone(),
+                    },
+                    is_text: is_address || is_text(field),
+                }
             })
         }
         Root::Context => {

@@ -7,6 +7,7 @@ mod filters;
 pub(crate) mod plan;
 mod state_dump;
 mod tasks;
+mod text_probes;
 mod threads;
 mod trace;
 mod wanted;
@@ -120,6 +121,7 @@ impl Session {
             uuid,
             first_stream,
             prefix: self.kernel_domain.name(self.id.0, ""),
+            has_event_probes: self.kernel_domain.has_event_probes(&tracefs),
         };
         let preamble = self.kernel_preamble(uuid);
         KernelTrace::create(identity, tracefs, owner, &plan.kernel, cpus, &preamble)

@@ -14,6 +14,7 @@ use crate::session::kernel::channel::{KernelChannel, KernelError, contexts_of};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
 use crate::session::kernel::state_dump::StateDumpStream;
 use crate::session::kernel::tasks::TaskHistory;
+use crate::session::kernel::text_probes::{TextProbeNames, TextProbes};
 use crate::session::kernel::threads;
 use crate::session::kernel::wanted::{ProbeEvent, Wanted};
 use crate::session::live_trace::{After, BufferShape, LiveTrace};
@@ -32,6 +33,8 @@ pub(super) struct KernelIdentity {
     pub(super) first_stream: u64,
     /// Begins the names of what it makes in tracefs.
     pub(super) prefix: String,
+    /// Whether the kernel can read the text of system calls for it.
+    pub(super) has_event_probes: bool,
 }
 
 /// See the module.
@@ -101,7 +104,11 @@ impl KernelTrace {
         let short: String = planned.name.chars().take(64).collect();
         let name = format!("{}{}_{short}", self.identity.prefix, planned.id);
         let instance = self.tracefs.create(&self.owner, &name)?;
-        KernelChannel::create(planned, instance, first_stream)
+        let names = self.identity.has_event_probes.then(|| TextProbeNames {
+            owner: self.owner.clone(),
+            prefix: format!("{}c{}_", self.identity.prefix, planned.id),
+        });
+        KernelChannel::create(planned, instance, TextProbes::new(names), first_stream)
     }
 
     fn announce(&self, text: &str) -> io::Result<()> {
@@ -175,7 +182,7 @@ impl KernelTrace {
     /// Removes all that was made in tracefs. The consumer daemon must have let go of it.
     pub(super) fn remove(&self) {
         for channel in &self.channels {
-            channel.remove();
+            channel.remove(&self.tracefs);
         }
         if let Some(tasks) = &self.tasks {
             tasks.remove();
