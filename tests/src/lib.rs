@@ -40,7 +40,7 @@ pub use host::Host;
 pub use index::{Indexes, check_indexes};
 pub use isolation::{enclose, isolated, isolated_for, test_path};
 pub use kernel_load::KernelLoad;
-pub use live::{LiveReader, ReaderCrashed, unless_crashed};
+pub use live::{LiveReader, ReaderCrashed, ReaderWasAhead, unless_ahead, unless_crashed};
 pub use logs::complaints;
 pub use process::{Output, cpu_seconds, descendants, peak_rss_kib, process_state, run, signal};
 pub use relay::Relay;

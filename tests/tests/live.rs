@@ -5,7 +5,7 @@ use relay::live::{AttachStatus, IndexStatus, Seek};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
     App, LiveReader, Relay, Signal, Target, Toolchain, Trace, Viewer, World, here, isolated, run,
-    unless_crashed,
+    unless_ahead,
 };
 
 const LIVE_TIMER: &str = "--live=100000";
@@ -210,14 +210,10 @@ fn ours_begins_at_the_beginning_or_the_end() {
 /// With buffers of each process there are new streams for each: those of applications that start later are
 /// told when a known stream tells a packet. Through the stock relay daemon, babeltrace2 fails more often than
 /// not: the time of the new events has passed when it learns of them.
-///
-/// With a stock session daemon it may fail whatever the relay daemon does: the first packets of new streams begin when
-/// their buffers are made, which is before the streams are announced. A tick of the live timer in between takes
-/// babeltrace2 past that time.
 #[test]
 fn late_applications() {
     isolated(here!(), |w| {
-        unless_crashed(w, |w| {
+        unless_ahead(w, |w| {
             let mut session = Session::of(w, Ours, Ours, "--buffers-pid")?;
             let mut reader = session.reader(1)?;
             let mut emitted = session.app.round()?.lines;
@@ -243,7 +239,7 @@ fn late_applications() {
 #[test]
 fn the_first_application_comes_after_the_viewer() {
     isolated(here!(), |w| {
-        unless_crashed(w, |w| {
+        unless_ahead(w, |w| {
             let relay = w.relay(Ours)?;
             let target = w.target(Stock)?;
             target.script(&format!(
