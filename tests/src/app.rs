@@ -133,6 +133,8 @@ impl AppBuilder {
     pub fn command(&self) -> Result<Command> {
         let mut command = self.who.command(&built()?.join("emitter"))?;
         command
+            // Its `main` begins when it is traced, however busy the session daemon is.
+            .env("LTTNG_UST_REGISTER_TIMEOUT", "-1")
             .args(&self.args)
             .envs(self.environment.iter().map(|(k, v)| (k, v)));
         Ok(command)

@@ -12,8 +12,8 @@ use control::blocking::Client;
 use control::{SocketPath, v1};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
-    Relay, Signal, Target, Toolchain, Trace, World, check_indexes, eventually, here, isolated_for,
-    signal, trees_with_metadata,
+    Relay, Signal, Target, Toolchain, Trace, World, check_indexes, cpu_seconds, eventually, here,
+    isolated_for, signal, trees_with_metadata,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -112,6 +112,20 @@ fn start(target: &Target, output: v1::Output, channel: &str) -> Result<Client> {
     Ok(client)
 }
 
+/// Lets nobody read the buffers until the application has filled them many times.
+fn starve(target: &Target, application: u32) -> Result<()> {
+    let consumers = target.consumers();
+    let &[consumer] = consumers.as_slice() else {
+        anyhow::bail!("consumers: {consumers:?}")
+    };
+    signal(consumer, Signal::STOP)?;
+    let before = cpu_seconds(application);
+    eventually("the application goes on", || {
+        Ok((cpu_seconds(application) > before + 0.05).then_some(()))
+    })?;
+    signal(consumer, Signal::CONT)
+}
+
 /// Kills the consumer daemon as soon as it has delivered something, and waits for the next one.
 fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
     let before = counters(client)?.packets;
@@ -130,16 +144,21 @@ fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
 }
 
 /// Traces an application while its consumer daemon is killed again and again; gives the counters at the end,
-/// after `stop`, and what the application has emitted.
+/// after `stop`, and what the application has emitted. `lossy`: more than the buffers hold.
 fn killed(
     w: &World,
     target: &Target,
     client: &mut Client,
     application: &str,
+    lossy: bool,
 ) -> Result<(v1::Counters, u64)> {
     let mut app = w.app(application).blocking().start()?;
     let watch = Watch::begin(target)?;
     let mut emitted = 0;
+    if lossy {
+        let pid = app.pid();
+        emitted += app.round_beside(|| starve(target, pid))?.loops;
+    }
     for _ in 0..KILLS {
         emitted += app.round_beside(|| kill_consumer(target, client))?.loops;
     }
@@ -238,7 +257,7 @@ fn counts_of_a_local_trace() {
         let target = w.target(Ours)?;
         let at = w.path("traces/s");
         let mut client = start(&target, local(&at), BLOCK)?;
-        let (counted, emitted) = killed(w, &target, &mut client, APPLICATION)?;
+        let (counted, emitted) = killed(w, &target, &mut client, APPLICATION, false)?;
         let held = Held::below(&at)?;
         check(&held, &counted)?;
         ensure!(counted.events == emitted, "{counted:?} of {emitted}");
@@ -250,7 +269,7 @@ fn counts_of_a_local_trace() {
 fn counts_at(w: &mut World, toolchain: Toolchain) -> Result<()> {
     let (relay, target) = (w.relay(toolchain)?, w.target(Ours)?);
     let mut client = start(&target, at_relay(&relay), BLOCK)?;
-    let (counted, emitted) = killed(w, &target, &mut client, APPLICATION)?;
+    let (counted, emitted) = killed(w, &target, &mut client, APPLICATION, false)?;
     let held = Held::below(relay.output())?;
     check(&held, &counted)?;
     ensure!(counted.events == emitted, "{counted:?} of {emitted}");
@@ -276,7 +295,7 @@ fn discarded_events_are_counted_once() {
         let channel = "--subbuf-size=4k --num-subbuf=2 --discard";
         let mut client = start(&target, at_relay(&relay), channel)?;
         let application = "--threads 2 --rate 200000 --until-told --quiet";
-        let (counted, emitted) = killed(w, &target, &mut client, application)?;
+        let (counted, emitted) = killed(w, &target, &mut client, application, true)?;
         let held = Held::below(relay.output())?;
         check(&held, &counted)?;
         ensure!(counted.discarded_events > 0, "nothing was discarded");
@@ -298,7 +317,7 @@ fn overwritten_packets_are_lost_and_none_is_there_twice() {
             let channel = "--subbuf-size=4k --num-subbuf=2 --overwrite";
             let mut client = start(&target, at_relay(&relay), channel)?;
             let application = "--threads 2 --rate 200000 --until-told --quiet";
-            let (counted, emitted) = killed(w, &target, &mut client, application)?;
+            let (counted, emitted) = killed(w, &target, &mut client, application, true)?;
             let held = Held::below(relay.output())?;
             check(&held, &counted)?;
             ensure!(counted.lost_packets > 0, "nothing was overwritten");
