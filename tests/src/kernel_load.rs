@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Trace, tracefs};
+use crate::{Target, Trace, tracefs};
 
 /// The thread, which waits to be told to go on. Its calls are `umask` with numbers from 0 on. It stays on the first
 /// CPU, and is known in here by another number than to the kernel: it closes a file that it does not have.
@@ -48,6 +48,19 @@ impl KernelLoad {
         };
         load.end()?;
         Ok(load)
+    }
+
+    /// Creates session `s`, which does not record yet, with this channel, called `c`, and nothing in it but loads: what
+    /// the rest of the machine does has no place in its buffers.
+    pub fn session(target: &Target, create: &str, channel: &str) -> Result<()> {
+        target.script(&format!(
+            "create s {create}
+             enable-channel -k c {channel}
+             enable-event -k -c c --syscall umask"
+        ))?;
+        let mark = format!("--filter=fd == {}", tracefs::mark()?);
+        let args = ["enable-event", "-k", "-c", "c", "--syscall", "close", &mark];
+        target.lttng_args(&args)?.ok().map(drop)
     }
 
     /// Lets it make so many calls.

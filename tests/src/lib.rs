@@ -43,12 +43,14 @@ pub use kernel_load::KernelLoad;
 pub use live::{LiveReader, ReaderCrashed, ReaderWasAhead, unless_ahead, unless_crashed};
 pub use logs::complaints;
 pub use process::{Output, cpu_seconds, descendants, peak_rss_kib, process_state, run, signal};
-pub use relay::Relay;
+pub use relay::{Relay, place};
 pub use rustix::process::Signal;
 pub use story::{Story, same_story};
 pub use target::{Target, Who};
 pub use toolchain::Toolchain;
-pub use trace::{Event, Trace, count_distinct, count_events, trees_with_metadata};
+pub use trace::{
+    Event, Trace, count_distinct, count_events, distinct_numbers, trees_with_metadata,
+};
 pub use tree::tree;
 pub use viewer::{Viewer, Watching};
 pub use wait::{DEADLINE, eventually, monotonic_ns, steady};

@@ -19,6 +19,14 @@ pub struct Relay {
     live_port: u16,
 }
 
+/// The option of `lttng create` that lets a session go to a relay daemon, or else into a local directory.
+pub fn place(relay: Option<&Relay>, local: &Path) -> String {
+    match relay {
+        Some(relay) => format!("--set-url={}", relay.url()),
+        None => format!("--output={}", local.display()),
+    }
+}
+
 impl Relay {
     pub(crate) fn start(
         toolchain: Toolchain,

@@ -1,6 +1,6 @@
 //! Traces as babeltrace2 reads them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -278,6 +278,21 @@ fn parse_loss(line: &str) -> Option<(u64, &'static str)> {
         "packet" | "packets" => Some((count, "packet")),
         _ => None,
     }
+}
+
+/// The fields `n` of the events below `dir`; each tree is readable, and no number is there twice.
+pub fn distinct_numbers(dir: &Path) -> Result<BTreeSet<i64>> {
+    let mut numbers = BTreeSet::new();
+    for tree in trees_with_metadata(dir)? {
+        let trace = Trace::read(&tree)?;
+        trace.assert_readable()?;
+        check_indexes(&tree)?;
+        for event in &trace.events {
+            let n = event.number("n").context("no n")?;
+            ensure!(numbers.insert(n), "event {n} is there twice");
+        }
+    }
+    Ok(numbers)
 }
 
 /// How many events with fields `thread` and `n` there are in all `trees` together. Fails if one of them is there

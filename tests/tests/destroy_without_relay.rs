@@ -2,15 +2,14 @@
 //! what could not be delivered is counted, and where the user wanted it so it is collected on this machine.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::Ours;
 use system_tests::{
-    App, Output, Relay, Signal, Target, Trace, World, check_indexes, cpu_seconds, eventually, here,
-    isolated, isolated_for, signal, steady, trees_with_metadata,
+    App, Output, Relay, Signal, Target, World, check_indexes, cpu_seconds, distinct_numbers,
+    eventually, here, isolated, isolated_for, signal, steady, trees_with_metadata,
 };
 
 /// Exit status of `lttng destroy` when the trace is not complete.
@@ -55,21 +54,6 @@ fn wait_for_status(target: &Target, text: &str) -> Result<()> {
         let status = target.lttng("status")?.ok()?;
         Ok(status.stdout.contains(text).then_some(()))
     })
-}
-
-/// The numbers of the events below `dir`; each tree is readable, and no number is there twice.
-fn numbers(dir: &Path) -> Result<BTreeSet<i64>> {
-    let mut numbers = BTreeSet::new();
-    for tree in trees_with_metadata(dir)? {
-        let trace = Trace::read(&tree)?;
-        trace.assert_readable()?;
-        check_indexes(&tree)?;
-        for event in &trace.events {
-            let n = event.number("n").context("no n")?;
-            ensure!(numbers.insert(n), "event {n} is there twice");
-        }
-    }
-    Ok(numbers)
 }
 
 /// A command that ends in time.
@@ -147,7 +131,7 @@ fn what_a_killed_relay_daemon_cannot_get_is_counted() {
         let (relay, target) = killed(w, "")?;
         let destroy = bounded(&target, "destroy")?.code(INCOMPLETE)?;
         let [events, packets] = given_up(&destroy)?;
-        let stored = numbers(relay.output())?.len() as u64;
+        let stored = distinct_numbers(relay.output())?.len() as u64;
         ensure!(
             events + stored == 2 * FEW && packets > 0,
             "{events} events given up, {stored} stored\n{destroy}"
@@ -166,7 +150,7 @@ fn after_a_stop_it_is_the_same() {
             .says("may have data in its buffers that its relay daemon has not got")?;
         let destroy = bounded(&target, "destroy")?.code(INCOMPLETE)?;
         let [events, _] = given_up(&destroy)?;
-        let stored = numbers(relay.output())?.len() as u64;
+        let stored = distinct_numbers(relay.output())?.len() as u64;
         ensure!(events + stored == 2 * FEW, "{events}, {stored}\n{destroy}");
         ensure_no_consumer(&target)
     });
@@ -177,8 +161,8 @@ fn with_a_fallback_nothing_is_given_up() {
     isolated(here!(), |w| {
         let (relay, target) = killed(w, "--on-relay-loss=local")?;
         bounded(&target, "destroy")?.ok()?;
-        let mut all = numbers(relay.output())?;
-        for n in numbers(&w.home().join("lttng-traces"))? {
+        let mut all = distinct_numbers(relay.output())?;
+        for n in distinct_numbers(&w.home().join("lttng-traces"))? {
             ensure!(all.insert(n), "event {n} is in both places");
         }
         ensure!(all.len() as u64 == 2 * FEW, "{} events", all.len());
@@ -210,7 +194,7 @@ fn wake(relay: &Relay) -> Result<BTreeSet<i64>> {
         let sizes = trees.iter().map(|tree| check_indexes(tree));
         Ok(sizes.flatten().map(|all| all.packets).sum::<u64>())
     })?;
-    numbers(relay.output())
+    distinct_numbers(relay.output())
 }
 
 #[test]
@@ -240,7 +224,7 @@ fn a_stuck_relay_daemon_is_left_for_this_machine() {
         let lost = discarded(&destroy)?;
         ensure_no_consumer(&target)?;
         let mut all = wake(&relay)?;
-        let here = numbers(&w.home().join("lttng-traces"))?;
+        let here = distinct_numbers(&w.home().join("lttng-traces"))?;
         ensure!(!here.is_empty());
         for n in here {
             ensure!(all.insert(n), "event {n} is in both places");
@@ -268,7 +252,7 @@ fn stop_does_not_wait_for_a_stuck_relay_daemon() {
             .context("no discarded events")?
             .parse::<u64>()?;
         let destroy = bounded(&target, "destroy")?.ok()?;
-        let stored = numbers(relay.output())?.len() as u64;
+        let stored = distinct_numbers(relay.output())?.len() as u64;
         ensure!(stored + lost == MANY, "{stored}, {lost}\n{destroy}");
         ensure_no_consumer(&target)
     });
@@ -340,7 +324,7 @@ fn a_consumer_daemon_that_dies_at_the_end_is_replaced() {
             app.round()?;
             app.finish()?;
             let destroy = during_destroy(&target, || signal(consumer, Signal::KILL))?.ok()?;
-            let found = numbers(place)?.len() as u64;
+            let found = distinct_numbers(place)?.len() as u64;
             ensure!(
                 found == 2 * FEW,
                 "{found} events, relay: {to_relay}\n{destroy}"

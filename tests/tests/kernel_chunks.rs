@@ -8,32 +8,11 @@ use control::blocking::Client;
 use control::{SocketPath, v1};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
-    KernelLoad, Relay, Target, Trace, World, check_indexes, eventually, here, isolated, tracefs,
+    KernelLoad, Relay, Trace, World, check_indexes, eventually, here, isolated, place,
     trees_with_metadata,
 };
 
-const CHANNEL: &str = "enable-channel -k c --subbuf-size=64k --num-subbuf=64";
-
-/// A session `s` with nothing but the load in its buffers.
-fn start(target: &Target, place: &str, channel: &str) -> Result<()> {
-    target.script(&format!(
-        "create s {place}
-         {channel}
-         enable-event -k -c c --syscall umask"
-    ))?;
-    let mark = format!("--filter=fd == {}", tracefs::mark()?);
-    let args = ["enable-event", "-k", "-c", "c", "--syscall", "close", &mark];
-    target.lttng_args(&args)?.ok()?;
-    target.lttng("start")?.ok()?;
-    Ok(())
-}
-
-fn place(relay: Option<&Relay>, local: &Path) -> String {
-    match relay {
-        Some(relay) => format!("--set-url={}", relay.url()),
-        None => format!("--output={}", local.display()),
-    }
-}
+const CHANNEL: &str = "--subbuf-size=64k --num-subbuf=64";
 
 /// Reads each tree for itself.
 fn read(directories: &[&Path]) -> Result<Vec<Trace>> {
@@ -71,7 +50,8 @@ fn rotations(w: &mut World, relay: Option<Toolchain>, how: &str) -> Result<()> {
     let relay = relay.map(|toolchain| w.relay(toolchain)).transpose()?;
     let local = w.path("traces/s");
     let target = w.kernel_target()?;
-    start(&target, &place(relay.as_ref(), &local), CHANNEL)?;
+    KernelLoad::session(&target, &place(relay.as_ref(), &local), CHANNEL)?;
+    target.script("start")?;
     target.lttng(&format!("enable-rotation {how}"))?.ok()?;
     let root = relay.as_ref().map_or(local.as_path(), Relay::output);
     let mut load = KernelLoad::start()?;
@@ -121,7 +101,8 @@ fn limited_files(w: &mut World, relay: Option<Toolchain>) -> Result<()> {
     let local = w.path("traces/s");
     let target = w.kernel_target()?;
     let channel = format!("{CHANNEL} --tracefile-size=256k --tracefile-count=2");
-    start(&target, &place(relay.as_ref(), &local), &channel)?;
+    KernelLoad::session(&target, &place(relay.as_ref(), &local), &channel)?;
+    target.script("start")?;
     let mut load = KernelLoad::start()?;
     for _ in 0..10 {
         load.round(5000)?;
@@ -175,7 +156,8 @@ fn cleared(w: &mut World, relay: Option<Toolchain>) -> Result<()> {
     let relay = relay.map(|toolchain| w.relay(toolchain)).transpose()?;
     let local = w.path("traces/s");
     let target = w.kernel_target()?;
-    start(&target, &place(relay.as_ref(), &local), CHANNEL)?;
+    KernelLoad::session(&target, &place(relay.as_ref(), &local), CHANNEL)?;
+    target.script("start")?;
     let mut load = KernelLoad::start()?;
     load.round(10_000)?;
     target.lttng("clear")?.ok()?;
@@ -222,7 +204,8 @@ fn outputs_are_switched() {
         let relays = [w.relay(Ours)?, w.relay(Stock)?];
         let local = w.path("traces/s");
         let target = w.kernel_target()?;
-        start(&target, &place(None, &local), CHANNEL)?;
+        KernelLoad::session(&target, &place(None, &local), CHANNEL)?;
+        target.script("start")?;
         let socket = target.run_directory().join(control::CONTROL_SOCKET);
         let mut client = Client::connect(&SocketPath::exactly(socket))?;
         let mut load = KernelLoad::start()?;

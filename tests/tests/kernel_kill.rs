@@ -10,7 +10,7 @@ use control::{SocketPath, v1};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
     KernelLoad, Relay, Signal, Target, Trace, World, check_indexes, eventually, here, isolated_for,
-    signal, tracefs, trees_with_metadata,
+    place, signal, tracefs, trees_with_metadata,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
@@ -51,15 +51,12 @@ fn kill_consumer_beside(
 }
 
 fn start(target: &Target, relay: Option<&Relay>, output: &Path, channel: &str) -> Result<Client> {
-    let place = match relay {
-        Some(relay) => format!("--set-url={}", relay.url()),
-        None => format!("--output={}", output.display()),
-    };
     target.script(&format!(
-        "create s {place}
+        "create s {}
          enable-channel -k c {channel}
          enable-event -k -c c --syscall umask,close
-         start"
+         start",
+        place(relay, output)
     ))?;
     connect(target)
 }

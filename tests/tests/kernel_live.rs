@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
     Event, KernelLoad, LiveReader, Relay, Target, Trace, World, check_indexes, here, isolated,
-    tracefs, unless_crashed,
+    unless_crashed,
 };
 
 struct Session {
@@ -17,17 +17,10 @@ impl Session {
     fn start(w: &mut World, relay: Toolchain, more: &str) -> Result<Self> {
         let relay = w.relay(relay)?;
         let target = w.kernel_target()?;
-        target.script(&format!(
-            "create s --live=100000 --set-url={}
-             enable-channel -k k --subbuf-size=64k --num-subbuf=16
-             enable-event -k -c k --syscall umask
-             {more}",
-            relay.url()
-        ))?;
-        let mark = format!("--filter=fd == {}", tracefs::mark()?);
-        let args = ["enable-event", "-k", "-c", "k", "--syscall", "close", &mark];
-        target.lttng_args(&args)?.ok()?;
-        target.lttng("start")?.ok()?;
+        let create = format!("--live=100000 --set-url={}", relay.url());
+        KernelLoad::session(&target, &create, "--subbuf-size=64k --num-subbuf=16")?;
+        target.script(more)?;
+        target.script("start")?;
         Ok(Self { relay, target })
     }
 
@@ -85,7 +78,7 @@ fn calls_are_shown(w: &mut World, relay: Toolchain) -> Result<()> {
     wait_for_call(&mut reader, load.calls() - 1)?;
     session
         .target
-        .lttng("enable-event -k -c k sched_process_exec")?
+        .lttng("enable-event -k -c c sched_process_exec")?
         .ok()?;
     load.round(1000)?;
     wait_for_call(&mut reader, load.calls() - 1)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{self, Ours, Stock};
 use system_tests::{
-    KernelLoad, Relay, Target, Trace, World, here, isolated, tracefs, trees_with_metadata,
+    KernelLoad, Relay, Target, Trace, World, here, isolated, place, trees_with_metadata,
 };
 
 const BUFFER: usize = (4 * 64) << 10;
@@ -24,20 +24,10 @@ impl Snapshots {
     fn start(w: &mut World, relay: Option<&Relay>, mode: &str) -> Result<Self> {
         let target = w.kernel_target()?;
         let local = w.path("snapshots");
-        let output = match relay {
-            Some(relay) => format!("--set-url={}", relay.url()),
-            None => format!("--output={}", local.display()),
-        };
-        target.script(&format!(
-            "create s --snapshot {output}
-             enable-channel -k c --subbuf-size=64k --num-subbuf=4 {mode}
-             enable-event -k -c c --syscall umask"
-        ))?;
-        // What else the machine does is to have no place in the buffers.
-        let mark = format!("--filter=fd == {}", tracefs::mark()?);
-        let args = ["enable-event", "-k", "-c", "c", "--syscall", "close", &mark];
-        target.lttng_args(&args)?.ok()?;
-        target.lttng("start")?.ok()?;
+        let output = place(relay, &local);
+        let channel = format!("--subbuf-size=64k --num-subbuf=4 {mode}");
+        KernelLoad::session(&target, &format!("--snapshot {output}"), &channel)?;
+        target.script("start")?;
         Ok(Self {
             target,
             place: relay.map_or(local, |relay| relay.output().into()),

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
     App, DEADLINE, Output, Relay, Signal, Target, Toolchain, Trace, World, check_indexes,
-    cpu_seconds, eventually, here, isolated, run, signal, steady, trees_with_metadata,
+    cpu_seconds, distinct_numbers, eventually, here, isolated, run, signal, steady,
+    trees_with_metadata,
 };
 
 /// What a command may take that waits for nobody, but half a second for a consumer daemon that is busy.
@@ -42,21 +43,6 @@ fn one_stream(w: &World, args: &str) -> Result<App> {
     w.app(&format!("--quiet {args}"))
         .blocking()
         .start_on_one_cpu()
-}
-
-/// The numbers of the events below `dir`; each tree is readable, and no number is there twice.
-fn numbers(dir: &Path) -> Result<BTreeSet<i64>> {
-    let mut numbers = BTreeSet::new();
-    for tree in trees_with_metadata(dir)? {
-        let trace = Trace::read(&tree)?;
-        trace.assert_readable()?;
-        check_indexes(&tree)?;
-        for event in &trace.events {
-            let n = event.number("n").context("no n")?;
-            ensure!(numbers.insert(n), "event {n} is there twice");
-        }
-    }
-    Ok(numbers)
 }
 
 /// `range` and nothing else.
@@ -99,8 +85,8 @@ fn comes_back(w: &mut World, toolchain: Toolchain) -> Result<()> {
     app.round()?;
     app.finish()?;
     target.script("stop\n destroy")?;
-    let mut all = numbers(first.output())?;
-    let after = numbers(second.output())?;
+    let mut all = distinct_numbers(first.output())?;
+    let after = distinct_numbers(second.output())?;
     ensure!(
         (1000..3000).all(|n| after.contains(&n)),
         "emitted after the loss: {} of 2000 events",
@@ -153,7 +139,7 @@ fn under_load_only_what_was_on_its_way_is_lost() {
         let emitted = round.loops.cast_signed();
         app.finish()?;
         target.script("stop\n destroy")?;
-        let after = numbers(second.output())?;
+        let after = distinct_numbers(second.output())?;
         let &first_after = after.first().context("nothing at the new place")?;
         ensure_exactly(&after, first_after..emitted)?;
         ensure!(
@@ -233,8 +219,8 @@ fn a_session_can_go_on_locally() {
         }
         app.finish()?;
         target.script("stop\n destroy")?;
-        let mut all = numbers(relay.output())?;
-        let after = numbers(&local_traces(w))?;
+        let mut all = distinct_numbers(relay.output())?;
+        let after = distinct_numbers(&local_traces(w))?;
         ensure!((1000..21_000).all(|n| after.contains(&n)));
         for n in after {
             ensure!(all.insert(n), "event {n} is in both places");
@@ -305,7 +291,7 @@ fn a_stuck_relay_daemon_delays_nobody_else() {
         eventually("the consumer daemon is done", || {
             Ok(target.consumers().is_empty().then_some(()))
         })?;
-        let numbers = numbers(relay.output())?;
+        let numbers = distinct_numbers(relay.output())?;
         ensure!(numbers.first() == Some(&0));
         let found = numbers.len() as u64;
         ensure!(found < MANY, "nothing was held up");
@@ -331,7 +317,7 @@ fn a_waiting_application_is_let_go() {
         signal(relay.daemon().pid(), Signal::CONT)?;
         app.end_round(DEADLINE)?;
         app.finish()?;
-        let numbers = numbers(relay.output())?;
+        let numbers = distinct_numbers(relay.output())?;
         let until = numbers.last().context("no events")? + 1;
         ensure_exactly(&numbers, 0..until)
     });
