@@ -41,6 +41,14 @@ use crate::control::Link;
 use crate::engine::Engine;
 
 fn main() -> ExitCode {
+    // By this a session daemon knows it from stock's.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "--version" || word == "-V")
+    {
+        println!("lttng-rs {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
     // The session daemon sets the variable when it is asked for the messages of its consumer daemons.
     let filter =
         EnvFilter::try_from_env("LTTNG_CONSUMERD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
+use daemon_config::boolean;
 
-use crate::config::is_true;
 use crate::url::ListenUrl;
 
 /// Receives traces from the network and writes them to disk.
@@ -252,10 +252,6 @@ fn pair(
         (None, None) => weaker,
         stronger => stronger,
     }
-}
-
-fn boolean(value: &str) -> Result<bool, String> {
-    is_true(value).ok_or_else(|| "say yes or no".to_owned())
 }
 
 fn system_or_positive() -> impl clap::builder::TypedValueParser<Value = i32> {

@@ -48,8 +48,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
-use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::activation::Inherited;
 use crate::args::Args;
@@ -68,22 +67,18 @@ use crate::settings::{Background, Settings};
 use crate::worker::Workers;
 
 fn main() -> ExitCode {
+    if let Some(code) = daemon_config::man_page(Args::command()) {
+        return code;
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            let _ = error.print();
-            // Stock exits with 1, not with clap's 2.
-            return match error.kind() {
-                ErrorKind::DisplayHelp => ExitCode::SUCCESS,
-                _ => ExitCode::FAILURE,
-            };
-        }
+        Err(error) => return daemon_config::refuse(&error),
     };
     if args.version {
         let minor = ::relay::Minor::NEWEST;
         println!(
-            "{} (lttng-rs, relay protocol {minor})",
-            env!("CARGO_PKG_VERSION")
+            "{} (relay protocol {minor})",
+            daemon_config::version(env!("CARGO_PKG_VERSION"))
         );
         return ExitCode::SUCCESS;
     }

@@ -5,6 +5,7 @@
 
 mod app;
 mod autoload;
+mod consumer_path;
 mod daemon;
 mod daemonize;
 mod health;
@@ -16,12 +17,12 @@ mod service;
 mod session;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::CommandFactory;
 use control::v1::session_daemon_server::SessionDaemonServer;
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, kill_process, setrlimit};
 use tokio::net::UnixListener;
@@ -29,9 +30,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::UnixListenerStream;
 use tracing_subscriber::EnvFilter;
 
+use crate::consumer_path::consumer_path;
 use crate::daemon::Daemon;
 use crate::host::Host;
-use crate::options::Options;
+use crate::options::{Found, Options, Refused};
 use crate::rundir::{Listeners, Paths, RunDirectory};
 use crate::service::{Access, Service};
 use crate::session::ConsumerProgram;
@@ -44,12 +46,30 @@ fn main() -> ExitCode {
     if let Some(code) = create_directory_only() {
         return code;
     }
-    let options = Options::parse();
+    if let Some(code) = daemon_config::man_page(Options::command()) {
+        return code;
+    }
+    let Found {
+        options,
+        without_effect,
+    } = match options::find(std::env::args_os().collect()) {
+        Ok(found) => found,
+        Err(Refused::CommandLine(error)) => return daemon_config::refuse(&error),
+        Err(Refused::File(error)) => {
+            eprintln!("Error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     if options.version {
-        println!("{}", env!("CARGO_PKG_VERSION"));
+        println!("{}", daemon_config::version(env!("CARGO_PKG_VERSION")));
         return ExitCode::SUCCESS;
     }
     log_to_stderr(&options);
+    // The copy in the background was given the same ones.
+    if !options.background_copy && !without_effect.is_empty() {
+        let which = without_effect.join(", ");
+        tracing::warn!("without effect, see --help: {which}");
+    }
     match run(&options) {
         Ok(code) => code,
         Err(error) => {
@@ -203,17 +223,6 @@ fn announce(
     // No service manager: nothing to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     copy.map_or(Ok(()), daemonize::Copy::ready)
-}
-
-fn consumer_path(options: &Options) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &options.consumerd_path {
-        return Ok(path.clone());
-    }
-    let own = std::env::current_exe().context("cannot find this program's own path")?;
-    Ok(own
-        .parent()
-        .unwrap_or(Path::new("/usr/bin"))
-        .join("lttng-consumerd"))
 }
 
 fn raise_descriptor_limit() {

@@ -1,7 +1,6 @@
 //! Where options come from: configuration files, the environment, the command line. Each gives a set of
 //! [`Args`]; the later ones are stronger.
 
-mod ini;
 mod keys;
 
 use std::ffi::OsString;
@@ -12,12 +11,6 @@ use anyhow::{Context, bail};
 use crate::args::Args;
 use crate::rundir::home_directory;
 
-/// The section of configuration files that is ours.
-const SECTION: &str = "relayd";
-const SYSTEM_FILE: &str = "/etc/lttng/lttng.conf";
-/// Below the home directory.
-const USER_FILE: &str = ".lttng/lttng.conf";
-
 /// All options there are, and what is odd about them but no reason to stop.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -27,49 +20,24 @@ pub(crate) struct Found {
 
 /// Adds what the files and the environment say to the command line.
 pub(crate) fn complete(command_line: Args) -> anyhow::Result<Found> {
-    let user_file = home_directory().map(|home| home.join(USER_FILE));
+    let home = home_directory();
+    let named = command_line.config.as_deref();
     let mut args = Args::default();
-    for (path, must_exist) in [
-        (Some(Path::new(SYSTEM_FILE)), false),
-        (user_file.as_deref(), false),
-        (command_line.config.as_deref(), true),
-    ] {
-        if let Some(path) = path {
-            args = file(path, must_exist)?.over(args);
-        }
+    for file in daemon_config::read(&keys::section(), home.as_deref(), named)? {
+        let from_file = keys::parse(file.words)
+            .with_context(|| format!("configuration file {}", file.path.display()))?;
+        args = from_file.over(args);
     }
     let (environment, warnings) = environment(std::env::vars_os())?;
     args = command_line.over(environment.over(args));
     Ok(Found { args, warnings })
 }
 
-fn file(path: &Path, must_exist: bool) -> anyhow::Result<Args> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
-            return Ok(Args::default());
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("configuration file {}", path.display()));
-        }
-    };
-    from_text(&text).with_context(|| format!("configuration file {}", path.display()))
-}
-
-fn from_text(text: &str) -> anyhow::Result<Args> {
-    let mut options = Vec::new();
-    for entry in ini::entries(text, SECTION)? {
-        let option = keys::option(entry.key, entry.value)
-            .with_context(|| format!("line {}, `{}`", entry.line, entry.key))?;
-        options.extend(option);
-    }
-    keys::parse(options)
-}
-
 /// Options in variables `LTTNG_RELAYD_…`.
 fn environment(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<(Args, Vec<String>)> {
+    let section = keys::section();
     let mut args = Args::default();
     let mut warnings = Vec::new();
     for (name, value) in variables {
@@ -77,7 +45,7 @@ fn environment(
         if !keys::is_of_relayd(name) {
             continue;
         }
-        let key = match keys::of_variable(name) {
+        let key = match keys::of_variable(&section, name) {
             Ok(key) => key,
             Err(unknown) => {
                 // Perhaps of a newer program: no reason not to start.
@@ -88,7 +56,7 @@ fn environment(
         let parsed = value
             .to_str()
             .context("it is no UTF-8")
-            .and_then(|value| keys::option(&key, value))
+            .and_then(|value| Ok(section.option(&key, value)?))
             .and_then(keys::parse);
         match parsed {
             Ok(one) => args = one.over(args),
@@ -102,15 +70,6 @@ fn environment(
     Ok((args, warnings))
 }
 
-/// How LTTng spells booleans: yes, true, on, a number that is not 0, and their opposites.
-pub(crate) fn is_true(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" => Some(true),
-        "no" | "false" | "off" => Some(false),
-        other => other.parse::<i64>().ok().map(|number| number != 0),
-    }
-}
-
 /// A path given by the user, before the daemon changes its directory.
 pub(crate) fn from_here(path: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     path.map(|path| std::path::absolute(path).context("cannot find out the current directory"))
@@ -121,16 +80,12 @@ pub(crate) fn from_here(path: Option<&Path>) -> anyhow::Result<Option<PathBuf>> 
 mod tests {
     use super::*;
 
-    fn vars(vars: &[(&str, &str)]) -> anyhow::Result<(Args, Vec<String>)> {
-        environment(vars.iter().map(|(name, value)| (name.into(), value.into())))
+    fn from_text(text: &str) -> anyhow::Result<Args> {
+        keys::parse(keys::section().words(text)?)
     }
 
-    #[test]
-    fn booleans_as_lttng_spells_them() {
-        assert_eq!(is_true("on"), Some(true));
-        assert_eq!(is_true("2"), Some(true));
-        assert_eq!(is_true("0"), Some(false));
-        assert_eq!(is_true("maybe"), None);
+    fn vars(vars: &[(&str, &str)]) -> anyhow::Result<(Args, Vec<String>)> {
+        environment(vars.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
     #[test]
@@ -158,10 +113,6 @@ mod tests {
             ("[relayd]\n\ndisallow-clear=maybe\n", "say yes or no"),
             ("[relayd]\nfd-pool-size=7\n", "7"),
             ("[relayd]\ncontrol-port=what\n", "what"),
-            (
-                "[relayd]\nxyzzy=1\n",
-                "line 2, `xyzzy`: no such option; see --help",
-            ),
         ] {
             let error = format!("{:#}", from_text(text).unwrap_err());
             assert!(error.contains(says), "{error}");

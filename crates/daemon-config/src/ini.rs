@@ -3,21 +3,20 @@
 
 /// One `key=value` of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// From 1.
-    pub(super) line: usize,
-    pub(super) key: &'a str,
-    pub(super) value: &'a str,
+    pub(crate) line: usize,
+    pub(crate) key: &'a str,
+    pub(crate) value: &'a str,
 }
 
-/// A line of the section that is no entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {0} is neither a section, a comment nor key=value")]
-pub(super) struct BadLine(pub(super) usize);
+/// The number of a line of the section that is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadLine(pub(crate) usize);
 
 /// The entries of one section; what stands in other sections is not looked at, it belongs to other
 /// programs.
-pub(super) fn entries<'a>(text: &'a str, section: &str) -> Result<Vec<Entry<'a>>, BadLine> {
+pub(crate) fn entries<'a>(text: &'a str, section: &str) -> Result<Vec<Entry<'a>>, BadLine> {
     let mut entries = Vec::new();
     let mut ours = false;
     for (number, line) in text.lines().enumerate() {
