@@ -20,6 +20,8 @@ pub(crate) struct Context {
 pub(crate) struct Failure {
     pub(crate) code: ErrorCode,
     detail: String,
+    /// The session daemon of another LTTng answered: none of ours can be started beside it.
+    pub(crate) of_upstream: bool,
 }
 
 impl Failure {
@@ -28,6 +30,7 @@ impl Failure {
         Self {
             code,
             detail: detail.into(),
+            of_upstream: false,
         }
     }
 
@@ -60,6 +63,13 @@ impl From<CallError> for Failure {
         Self {
             code: error.code(),
             detail: error.to_string(),
+            of_upstream: matches!(
+                error,
+                CallError::NoDaemon {
+                    upstream: Some(_),
+                    ..
+                }
+            ),
         }
     }
 }

@@ -22,7 +22,11 @@ pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> 
     let ui = &context.ui;
     match context.connect().await {
         Ok(client) => return Ok(client),
-        Err(failure) if context.no_sessiond || failure.code != ErrorCode::NO_SESSION_DAEMON => {
+        Err(failure)
+            if context.no_sessiond
+                || failure.of_upstream
+                || failure.code != ErrorCode::NO_SESSION_DAEMON =>
+        {
             return Err(refuse(ui, &failure));
         }
         Err(_) => {}
@@ -32,10 +36,9 @@ pub(crate) async fn connect_or_spawn(context: &Context) -> Result<Client, Exit> 
         Ok(client) => Ok(client),
         Err(failure) => {
             let exit = refuse(ui, &failure);
-            ui.detail(format_args!(
-                "{} was started: is it the daemon of another LTTng?",
-                path.display()
-            ));
+            if failure.of_upstream {
+                ui.detail(format_args!("{} was started", path.display()));
+            }
             Err(exit)
         }
     }

@@ -1,7 +1,7 @@
 //! The client of a local session daemon.
 
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -14,14 +14,19 @@ use crate::{ErrorCode, SocketPath};
 /// Largest answer accepted, for instance the tracepoints of many applications. Bytes.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
+/// File name of the socket of upstream's session daemon, in the same run directory.
+const UPSTREAM_SOCKET: &str = "client-lttng-sessiond";
+
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No daemon answers on any socket that was tried.
-    #[error("no session daemon answers on {}", list(.tried))]
+    #[error("no session daemon answers on {}{}", list(.tried), beside(.upstream.as_deref()))]
     NoDaemon {
         /// The sockets tried, in order.
         tried: Vec<PathBuf>,
+        /// The socket beside one of them on which upstream's session daemon answers.
+        upstream: Option<PathBuf>,
     },
     /// The daemon answered with an error.
     #[error("{}", .0.message())]
@@ -49,6 +54,15 @@ fn list(paths: &[PathBuf]) -> String {
     texts.join(" or ")
 }
 
+fn beside(upstream: Option<&Path>) -> String {
+    upstream.map_or_else(String::new, |socket| {
+        format!(
+            ", but the one of another LTTng does on {}: stop it first",
+            socket.display()
+        )
+    })
+}
+
 /// A connection to a session daemon. Dereferences to the generated client, whose methods are
 /// the calls of the service.
 #[derive(Clone, Debug)]
@@ -64,9 +78,13 @@ impl Client {
                 return Self::over(stream).await;
             }
         }
-        Err(CallError::NoDaemon {
-            tried: path.candidates().to_vec(),
-        })
+        let tried = path.candidates().to_vec();
+        let mut sockets = tried
+            .iter()
+            .map(|candidate| candidate.with_file_name(UPSTREAM_SOCKET));
+        let upstream =
+            sockets.find(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok());
+        Err(CallError::NoDaemon { tried, upstream })
     }
 
     /// Speaks over a connected stream.
