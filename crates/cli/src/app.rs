@@ -12,6 +12,9 @@ use crate::ui::{Exit, Outcome, Ui, status};
 /// Upstream's status of an unknown format of the machine interface: its error code 91, negative, in 8 bits.
 const MI_FORMAT_STATUS: u8 = 165;
 
+/// Upstream's status of a document that could not be written.
+const MI_WRITE_STATUS: u8 = 92;
+
 /// Global options.
 #[derive(Debug, clap::Args)]
 struct Globals {
@@ -262,8 +265,13 @@ fn finish(context: &Context, result: Result<Outcome, Exit>) -> u8 {
         Ok(outcome) => outcome,
         Err(Exit(status)) => return status,
     };
-    if let (true, Some(document)) = (context.ui.xml, &outcome.document) {
-        context.ui.print(document.render());
+    if let (true, Some(document)) = (context.ui.xml, &outcome.document)
+        && let Err(error) = context.ui.deliver(document.render())
+    {
+        context
+            .ui
+            .error(format_args!("Cannot write the document: {error}"));
+        return MI_WRITE_STATUS;
     }
     outcome.status
 }

@@ -81,6 +81,15 @@ impl Ui {
         let _ = writeln!(io::stdout().lock(), "{text}");
     }
 
+    /// A result that a program reads: a full disk is an error, a reader that went away is none.
+    pub(crate) fn deliver(&self, text: impl Display) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn warn(&self, text: impl Display) {
         self.stderr(format_args!("Warning: {text}"));
     }

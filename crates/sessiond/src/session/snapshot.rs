@@ -114,7 +114,10 @@ impl Snapshots {
             WhichOutput::Name(name) => output.name == *name,
         };
         if !self.output.as_ref().is_some_and(matches) {
-            let message = format!("the session has no snapshot output {which:?}");
+            let message = match which {
+                WhichOutput::Id(id) => format!("the session has no snapshot output {id}"),
+                WhichOutput::Name(name) => format!("the session has no snapshot output `{name}`"),
+            };
             return Err(Refusal::new(ErrorCode::INVALID, message));
         }
         self.output = None;
