@@ -490,3 +490,29 @@ fn a_killed_daemon_leaves_its_probes_to_the_next() {
         Ok(())
     });
 }
+
+#[test]
+fn a_probe_that_others_have_enabled_goes_with_the_next_session() {
+    booted(here!(), |w| {
+        let target = w.kernel_target()?;
+        let session = |name: &str, then: &dyn Fn() -> Result<()>| {
+            target.script(&format!(
+                "create {name} --output={}
+                 enable-event -k --syscall chdir
+                 start",
+                w.path(name).display()
+            ))?;
+            then()?;
+            target.script("destroy")
+        };
+        let others = Neighbour::new()?;
+        let all = others.instance.join("events/enable");
+        session("a", &|| Ok(fs::write(&all, "1")?))?;
+        let left = tracefs::own_probes()?;
+        ensure!(left.len() == 1, "{left:?}");
+        fs::write(&all, "0")?;
+        session("b", &|| Ok(()))?;
+        ensure!(tracefs::own_probes()?.is_empty());
+        Ok(())
+    });
+}

@@ -11,6 +11,7 @@ use kernel::tracefs::{EventName, EventProbe, Owner, ProbePlace, Tracefs, Tracefs
 use tracing::{info, warn};
 
 use crate::session::kernel::filters;
+use crate::session::kernel::text_probes::LeftProbes;
 use crate::session::plan::Refusal;
 
 /// How often leftovers are tried to be removed: a consumer daemon of the daemon before may hold them.
@@ -31,6 +32,7 @@ pub(crate) struct KernelDomain {
     trials: AtomicU64,
     /// Whether the kernel has event probes, which read the text of system calls.
     has_event_probes: OnceLock<bool>,
+    left_probes: LeftProbes,
 }
 
 impl KernelDomain {
@@ -44,6 +46,7 @@ impl KernelDomain {
             off,
             trials: AtomicU64::new(0),
             has_event_probes: OnceLock::new(),
+            left_probes: LeftProbes::default(),
         }
     }
 
@@ -94,6 +97,11 @@ impl KernelDomain {
         // Relaxed: the numbers only have to differ.
         let number = self.trials.fetch_add(1, Ordering::Relaxed);
         format!("{}try_{number}", self.run)
+    }
+
+    /// Probes of channels that are gone; what goes next removes them.
+    pub(super) fn left_probes(&self) -> LeftProbes {
+        self.left_probes.clone()
     }
 
     /// Whether an event of a system call can be recorded with its text. Found out once: no file of the kernel

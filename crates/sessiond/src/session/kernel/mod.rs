@@ -121,7 +121,10 @@ impl Session {
             uuid,
             first_stream,
             prefix: self.kernel_domain.name(self.id.0, ""),
-            has_event_probes: self.kernel_domain.has_event_probes(&tracefs),
+            left_probes: self
+                .kernel_domain
+                .has_event_probes(&tracefs)
+                .then(|| self.kernel_domain.left_probes()),
         };
         let preamble = self.kernel_preamble(uuid);
         KernelTrace::create(identity, tracefs, owner, &plan.kernel, cpus, &preamble)

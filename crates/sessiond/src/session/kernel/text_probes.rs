@@ -4,10 +4,14 @@
 //! A probe works in one instance only, so each channel has its own. The event that it stands in for is not enabled
 //! there: a call is in the trace once.
 
+use std::sync::{Arc, Mutex};
+
 use kernel::format::EventFormat;
 use kernel::machine::Machine;
 use kernel::tracefs::{EventName, EventProbe, Owner, Tracefs};
 use tracing::warn;
+
+use crate::lock::lock;
 
 /// What such probes are named by.
 #[derive(Clone, Debug)]
@@ -16,7 +20,12 @@ pub(super) struct TextProbeNames {
     pub(super) owner: Owner,
     /// Begins their names; no other channel has it.
     pub(super) prefix: String,
+    /// Those of channels that are gone.
+    pub(super) left: LeftProbes,
 }
+
+/// Probes that somebody else has enabled, and that could not be removed with their channel for that.
+pub(super) type LeftProbes = Arc<Mutex<Vec<EventName>>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -62,11 +71,19 @@ impl TextProbes {
         }
     }
 
-    /// Removes them. The instance must be gone.
+    /// Removes them, and those that other channels left. The instance must be gone.
     pub(super) fn remove(&mut self, tracefs: &Tracefs) {
+        let Some(names) = &self.names else {
+            return;
+        };
+        let mut left = lock(&names.left);
+        left.retain(|event| tracefs.remove_event_probe(event).is_err());
         for event in self.made.drain(..) {
             if let Err(error) = tracefs.remove_event_probe(&event) {
-                warn!("{error}; it is removed when the daemon starts again");
+                warn!(
+                    "{error}; it is removed with another session, or when the daemon starts again"
+                );
+                left.push(event);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::session::kernel::channel::{KernelChannel, KernelError, contexts_of};
 use crate::session::kernel::plan::{KernelPlan, KernelRuleKind, PlannedKernelChannel};
 use crate::session::kernel::state_dump::StateDumpStream;
 use crate::session::kernel::tasks::TaskHistory;
-use crate::session::kernel::text_probes::{TextProbeNames, TextProbes};
+use crate::session::kernel::text_probes::{LeftProbes, TextProbeNames, TextProbes};
 use crate::session::kernel::threads;
 use crate::session::kernel::wanted::{ProbeEvent, Wanted};
 use crate::session::live_trace::{After, BufferShape, LiveTrace};
@@ -33,8 +33,8 @@ pub(super) struct KernelIdentity {
     pub(super) first_stream: u64,
     /// Begins the names of what it makes in tracefs.
     pub(super) prefix: String,
-    /// Whether the kernel can read the text of system calls for it.
-    pub(super) has_event_probes: bool,
+    /// If the kernel can read the text of system calls for it: what channels before it have left.
+    pub(super) left_probes: Option<LeftProbes>,
 }
 
 /// See the module.
@@ -104,7 +104,9 @@ impl KernelTrace {
         let short: String = planned.name.chars().take(64).collect();
         let name = format!("{}{}_{short}", self.identity.prefix, planned.id);
         let instance = self.tracefs.create(&self.owner, &name)?;
-        let names = self.identity.has_event_probes.then(|| TextProbeNames {
+        let left = self.identity.left_probes.clone();
+        let names = left.map(|left| TextProbeNames {
+            left,
             owner: self.owner.clone(),
             prefix: format!("{}c{}_", self.identity.prefix, planned.id),
         });
