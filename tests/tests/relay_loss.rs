@@ -12,8 +12,9 @@ use system_tests::{
     trees_with_metadata,
 };
 
-/// What a command may take that waits for nobody, but half a second for a consumer daemon that is busy.
-const PROMPT: Duration = Duration::from_secs(3);
+/// What a command may take that waits for nobody, but half a second for a consumer daemon that is busy: less than the
+/// 10 s after which an output takes nothing, and as much as a busy machine may need.
+const PROMPT: Duration = Duration::from_secs(8);
 const BLOCK: &str = "--blocking-timeout=inf";
 
 fn create(target: &Target, network: &str, mode: &str) -> Result<()> {

@@ -112,8 +112,9 @@ fn a_chunk_without_packets_is_closed_too() {
         }
         let start = Instant::now();
         consumer.end_chunk();
+        // Its patience with a relay daemon that does not close the chunk was not needed.
         assert!(
-            start.elapsed().as_millis() < 500,
+            start.elapsed() < Duration::from_secs(2),
             "took {:?}",
             start.elapsed()
         );
