@@ -39,6 +39,9 @@ pub(crate) struct Settings {
     /// Live timers of the row `live`, in milliseconds, one measurement each.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
     live_timers: Vec<u64>,
+    /// Threads that emit in the row `live`: with one, the streams of the other processors are idle.
+    #[arg(long, default_value_t = 1)]
+    live_threads: u32,
     /// How many targets the row `fan-in` connects, one measurement each.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 256, 1000, 5000])]
     targets: Vec<usize>,

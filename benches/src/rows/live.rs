@@ -60,7 +60,7 @@ fn one_session(
     table: &mut Table,
 ) -> Result<()> {
     create(place, "s", timer)?;
-    let mut app = emitter(place, settings.amount(1000))?;
+    let mut app = emitter(place, settings.live_threads, settings.amount(1000))?;
     let port = place.relay.ports()[2];
     Viewer::new(port)?.wait_for_session("s")?;
 
@@ -149,7 +149,7 @@ fn many_sessions(
     for name in &names {
         create(place, name, TIMER)?;
     }
-    let mut app = emitter(place, 4 * RATE)?;
+    let mut app = emitter(place, 1, 4 * RATE)?;
     let port = place.relay.ports()[2];
     let (sender, seen) = mpsc::channel();
     for name in names.clone() {
@@ -204,8 +204,8 @@ fn create(place: &Place, name: &str, timer: Duration) -> Result<()> {
 }
 
 /// A waiting application that is registered in every session.
-fn emitter(place: &Place, events: u64) -> Result<App> {
-    let args = format!("--events {events} --rate {RATE} --quiet");
+fn emitter(place: &Place, threads: u32, events: u64) -> Result<App> {
+    let args = format!("--threads {threads} --events {events} --rate {RATE} --quiet");
     place
         .world
         .app(&args)
