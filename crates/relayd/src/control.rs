@@ -4,14 +4,14 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use relay::Request;
 use relay::server::{Answer, CloseReason, ControlPeer, Step};
+use relay::{Command, Request};
 
 use crate::commands::{OpenSession, create_session};
 use crate::counters::count;
 use crate::relay::Relay;
-use crate::session::Link;
-use crate::worker::{Interest, Outcome, WorkerId};
+use crate::session::{Link, Session};
+use crate::worker::{Interest, Outcome, Scratch, WorkerId};
 
 /// How much one connection may read before others are served.
 const READS_PER_TURN: usize = 4;
@@ -27,6 +27,8 @@ pub(crate) struct ControlConnection {
     address: SocketAddr,
     peer: ControlPeer,
     session: Option<OpenSession>,
+    /// The next request, or the end, has its turn when data connections had theirs.
+    waits_for_data: bool,
 }
 
 impl ControlConnection {
@@ -46,6 +48,7 @@ impl ControlConnection {
             address,
             peer,
             session: None,
+            waits_for_data: false,
         }
     }
 
@@ -53,21 +56,31 @@ impl ControlConnection {
         &self.link.socket
     }
 
-    /// Reads, answers, writes. `buffer` is scratch.
-    pub(crate) fn serve(&mut self, relay: &Relay, buffer: &mut [u8]) -> Outcome {
-        match self.turn(relay, buffer) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::info!(peer = %self.address, "control connection: {error}");
-                Outcome::Close
-            }
+    /// Reads, answers, writes.
+    pub(crate) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
+        let has_waited = std::mem::take(&mut self.waits_for_data);
+        let before_data = !has_waited && !scratch.is_last_turn;
+        if has_waited {
+            self.handle(relay, before_data);
         }
+        let outcome = self.turn(relay, &mut scratch.buffer, before_data);
+        let outcome = outcome.unwrap_or_else(|error| {
+            tracing::info!(peer = %self.address, "control connection: {error}");
+            Outcome::Close
+        });
+        let is_mistake = self.peer.closing().is_some();
+        if outcome == Outcome::Close && !is_mistake && before_data && self.has_data_connection() {
+            // What was sent before it is part of the trace. The next turn finds the end again.
+            self.waits_for_data = true;
+            return Outcome::Wait(Interest::ReadWrite);
+        }
+        outcome
     }
 
-    fn turn(&mut self, relay: &Relay, buffer: &mut [u8]) -> io::Result<Outcome> {
+    fn turn(&mut self, relay: &Relay, buffer: &mut [u8], before_data: bool) -> io::Result<Outcome> {
         let mut ended = false;
         for _ in 0..READS_PER_TURN {
-            if self.peer.output().len() > MAX_UNSENT {
+            if self.waits_for_data || self.peer.output().len() > MAX_UNSENT {
                 break;
             }
             match (&*self.link.socket).read(buffer) {
@@ -76,7 +89,8 @@ impl ControlConnection {
                     break;
                 }
                 Ok(len) => {
-                    self.on_bytes(relay, &buffer[..len]);
+                    self.peer.on_bytes(&buffer[..len]);
+                    self.handle(relay, before_data);
                     if self.peer.closing().is_some() || len < buffer.len() {
                         break;
                     }
@@ -96,18 +110,23 @@ impl ControlConnection {
             let _ = rustix::net::sockopt::set_tcp_quickack(&*self.link.socket, true);
         }
         self.peer.shrink(IDLE_BUFFER);
-        if all_written {
-            Ok(Outcome::Wait(Interest::Read))
-        } else if self.peer.output().len() > MAX_UNSENT {
+        if self.peer.output().len() > MAX_UNSENT {
             Ok(Outcome::Wait(Interest::Write))
+        } else if all_written && !self.waits_for_data {
+            Ok(Outcome::Wait(Interest::Read))
         } else {
+            // As a rule it can be written to, so that this is the next turn.
             Ok(Outcome::Wait(Interest::ReadWrite))
         }
     }
 
-    fn on_bytes(&mut self, relay: &Relay, bytes: &[u8]) {
-        self.peer.on_bytes(bytes);
+    /// Handles the requests that are there; `before_data`: those only that can be answered then.
+    fn handle(&mut self, relay: &Relay, before_data: bool) {
         loop {
+            if before_data && self.is_about_data() {
+                self.waits_for_data = true;
+                break;
+            }
             let minor = self.peer.minor();
             let answer = match self.peer.step() {
                 Step::NeedMore => break,
@@ -124,6 +143,20 @@ impl ControlConnection {
             };
             self.peer.answer(&answer);
         }
+    }
+
+    /// What the next request does, or its answer, depends on data that may be there already. The peer would
+    /// ask whether they are, again and again.
+    fn is_about_data(&self) -> bool {
+        match self.peer.next_command() {
+            None | Some(Command::SEND_INDEX | Command::SEND_METADATA) => false,
+            Some(_) => self.has_data_connection(),
+        }
+    }
+
+    fn has_data_connection(&self) -> bool {
+        let session = self.session.as_ref().map(OpenSession::session);
+        session.is_some_and(Session::has_data_connection)
     }
 
     /// `true` when nothing is left to write.

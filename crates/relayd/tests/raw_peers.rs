@@ -8,14 +8,14 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use raw_peer::{DATA_SIZE, PACKET_SIZE, RawPeer, index, stored, wait_closed};
 use relay::{
     ChunkId, CloseCommand, Minor, NO_PACKET, Pending, Reply, Request, ReturnCode, StreamHandle,
     StreamPosition,
 };
 use system_tests::Toolchain::Ours;
-use system_tests::{Relay, eventually, here, isolated};
+use system_tests::{Relay, Signal, eventually, here, isolated, signal};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -28,6 +28,18 @@ fn read(relay: &Relay, session: &str, file: &str) -> Result<Vec<u8>> {
             .join(TREE)
             .join(file),
     )?)
+}
+
+/// All its threads are stopped.
+fn has_stopped(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        let (_, state) = stat.rsplit_once(") ").context("no name in it")?;
+        if !state.starts_with('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Offsets in an index file.
@@ -68,6 +80,70 @@ fn indexes_before_data_and_many_at_once() {
         ensure!(read(&relay, "s", "c_0")? == expected, "other bytes");
         let index = read(&relay, "s", "index/c_0.idx")?;
         ensure!(offsets(&index) == (0..50).map(|nr| nr * PACKET_SIZE).collect::<Vec<_>>());
+        relay.daemon().assert_no_complaints()
+    });
+}
+
+/// Two packets of a stream, the second of which is read where the session's control connection is served.
+fn begun(relay: &Relay) -> Result<(RawPeer, StreamHandle)> {
+    let mut peer = RawPeer::session(relay, "s")?;
+    let stream = peer.add_stream(TREE, "c_0")?;
+    for nr in 0..2 {
+        peer.packet(stream, nr)?;
+        peer.index(stream, nr)?;
+        peer.wait_received(stream, nr)?;
+    }
+    Ok((peer, stream))
+}
+
+/// Does what the relay daemon finds all at once.
+fn at_once(relay: &Relay, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let pid = relay.daemon().pid();
+    signal(pid, Signal::STOP)?;
+    eventually("all of it has stopped", || {
+        Ok(has_stopped(pid)?.then_some(()))
+    })?;
+    work()?;
+    signal(pid, Signal::CONT)
+}
+
+#[test]
+fn data_that_are_there_are_not_pending() {
+    isolated(here!(), |w| {
+        let relay = w.relay(Ours)?;
+        let (mut peer, stream) = begun(&relay)?;
+        for nr in 2..20 {
+            peer.client
+                .request(&Request::SendIndex(index(stream, nr)))?;
+            peer.client.request(&Request::DataPending {
+                stream,
+                last_net_seq_num: nr,
+            })?;
+            let both = peer.client.take_output();
+            at_once(&relay, || {
+                // The question becomes readable before the data do.
+                peer.control.write_all(&both)?;
+                peer.packet(stream, nr)
+            })?;
+            ensure!(peer.reply()? == Reply::Code(ReturnCode::OK));
+            ensure!(peer.reply()? == Reply::Pending(Pending::No), "packet {nr}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn data_from_before_the_end_are_stored() {
+    isolated(here!(), |w| {
+        let relay = w.relay(Ours)?;
+        let (mut peer, stream) = begun(&relay)?;
+        at_once(&relay, || {
+            peer.control.shutdown(Shutdown::Write)?;
+            peer.packet(stream, 2)
+        })?;
+        wait_closed(&mut peer.control)?;
+        let expected: Vec<_> = (0..3).flat_map(stored).collect();
+        ensure!(read(&relay, "s", "c_0")? == expected, "other bytes");
         relay.daemon().assert_no_complaints()
     });
 }

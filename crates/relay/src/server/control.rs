@@ -135,6 +135,13 @@ impl ControlPeer {
         self.input.extend_from_slice(bytes);
     }
 
+    /// What the next message is, which may not have arrived in full.
+    #[must_use]
+    pub fn next_command(&self) -> Option<Command> {
+        let header = self.input[self.taken..].first_chunk::<CONTROL_HEADER_LEN>()?;
+        Some(ControlHeader::decode(header).command)
+    }
+
     /// Handles the next message, or hands it out.
     pub fn step(&mut self) -> Step<'_> {
         let Some((header, start)) = self.next_message() else {

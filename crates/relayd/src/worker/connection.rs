@@ -24,7 +24,7 @@ impl Connection {
 
     pub(super) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
         match self {
-            Self::Control(connection) => connection.serve(relay, &mut scratch.buffer),
+            Self::Control(connection) => connection.serve(relay, scratch),
             Self::Data(connection) => connection.serve(relay, scratch),
         }
     }

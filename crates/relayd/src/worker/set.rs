@@ -49,7 +49,8 @@ impl Shift {
 pub(super) struct Set {
     pub(super) shift: Arc<Shift>,
     slots: HashMap<u64, Slot>,
-    next_token: u64,
+    /// Connections so far.
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,11 @@ struct Slot {
     /// When a thread was last found stuck in it, and that it was not the first time lately.
     stuck_at: Option<Instant>,
     is_slow: bool,
-    is_data: bool,
+}
+
+/// Whether a token is that of a data connection: those are odd, the others are even.
+pub(super) fn is_data(token: u64) -> bool {
+    !token.is_multiple_of(2)
 }
 
 impl Set {
@@ -71,7 +76,7 @@ impl Set {
         Self {
             shift: Arc::default(),
             slots: HashMap::new(),
-            next_token: WAKE + 1,
+            count: 0,
         }
     }
 
@@ -81,8 +86,9 @@ impl Set {
         epoll: &OwnedFd,
         connection: Connection,
     ) -> Result<(), (Connection, Errno)> {
-        let token = self.next_token;
-        self.next_token += 1;
+        self.count += 1;
+        let kind = u64::from(matches!(connection, Connection::Data(_)));
+        let token = WAKE + 2 * self.count + kind;
         let interest = Interest::Read;
         let socket = Arc::clone(connection.socket());
         let data = EventData::new_u64(token);
@@ -91,7 +97,6 @@ impl Set {
         }
         let slot = Slot {
             socket,
-            is_data: matches!(connection, Connection::Data(_)),
             connection: Some(connection),
             interest,
             is_off: false,
@@ -167,8 +172,8 @@ impl Set {
 
     /// All tokens, those of data connections first.
     pub(super) fn tokens(&self) -> Vec<u64> {
-        let mut tokens: Vec<_> = self.slots.iter().collect();
-        tokens.sort_by_key(|(_, slot)| !slot.is_data);
-        tokens.into_iter().map(|(token, _)| *token).collect()
+        let mut tokens: Vec<_> = self.slots.keys().copied().collect();
+        tokens.sort_by_key(|token| !is_data(*token));
+        tokens
     }
 }

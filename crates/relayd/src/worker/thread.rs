@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::connection::Connection;
 use super::mailbox::Mailbox;
-use super::set::{Set, Shift};
+use super::set::{Set, Shift, is_data};
 use super::{Outcome, Shared, WAKE};
 use crate::pipe::Pipe;
 use crate::pulse::Pulse;
@@ -31,11 +31,13 @@ const QUICK_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Scratch {
     pub(crate) buffer: Vec<u8>,
     pub(crate) pipe: Option<Pipe>,
+    /// No data connection has its turn after this.
+    pub(crate) is_last_turn: bool,
 }
 
-/// An epoll set and the connections in it. One thread serves them, all that are ready per wake-up;
-/// when it is stuck in one of them, another thread takes over the others. When that is not the first time,
-/// the stuck thread then serves that connection alone, until it is quick again.
+/// An epoll set and the connections in it. One thread serves them, all that are ready per wake-up, those of
+/// data last; when it is stuck in one of them, another thread takes over the others. When that is not the first
+/// time, the stuck thread then serves that connection alone, until it is quick again.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) mailbox: Mailbox,
@@ -66,6 +68,7 @@ impl Worker {
         let mut scratch = Scratch {
             buffer: vec![0; READ_BUFFER],
             pipe: Pipe::new(&shared.relay.pool),
+            is_last_turn: false,
         };
         let mut events = Vec::with_capacity(EVENTS);
         while !shared.stop.load(Ordering::SeqCst) {
@@ -79,8 +82,12 @@ impl Worker {
                 }
             }
             self.pulse.begins();
-            for event in &events {
-                let goes_on = match event.data.u64() {
+            let tokens = || events.iter().map(|event| event.data.u64());
+            let control = tokens().filter(|token| !is_data(*token));
+            // Last: peers get their replies, and the next packets ready, while we write these.
+            let data = tokens().filter(|token| is_data(*token));
+            for token in control.chain(data) {
+                let goes_on = match token {
                     WAKE => self.welcome(shared, shift),
                     token => self.serve(shared, shift, token, &mut scratch),
                 };
@@ -184,6 +191,7 @@ impl Worker {
         if !self.welcome(shared, shift) {
             return;
         }
+        scratch.is_last_turn = true;
         let tokens = self.lock().tokens();
         for token in &tokens {
             if !self.serve(shared, shift, *token, scratch) {
