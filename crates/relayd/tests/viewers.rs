@@ -315,6 +315,15 @@ fn each_viewer_has_its_own_place() {
 }
 
 /// "Nothing" is said twice at once, the third time waits for news.
+/// No answer comes for a moment.
+fn is_silent(viewer: &Viewer) -> Result<bool> {
+    let limit = |limit| viewer.socket.set_read_timeout(Some(limit));
+    limit(Duration::from_millis(20))?;
+    let peeked = viewer.socket.peek(&mut [0]);
+    limit(Duration::from_secs(20))?;
+    Ok(peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
+}
+
 #[test]
 fn a_repeated_question_is_answered_when_there_is_something_to_tell() {
     isolated(here!(), |w| {
@@ -329,16 +338,10 @@ fn a_repeated_question_is_answered_when_there_is_something_to_tell() {
             }
             let request = ViewerRequest::NextIndex { stream: s.data };
             viewer.send(&request)?;
-            viewer
-                .socket
-                .set_read_timeout(Some(Duration::from_millis(20)))?;
-            match viewer.socket.peek(&mut [0]) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                other => bail!("answered before there was anything to tell: {other:?}"),
-            }
-            viewer
-                .socket
-                .set_read_timeout(Some(Duration::from_secs(20)))?;
+            ensure!(
+                is_silent(&viewer)?,
+                "answered before there was anything to tell"
+            );
             s.packet(number)?;
             let ViewerReply::Index(told) = viewer.reply_to(&request)? else {
                 bail!("no index")
@@ -351,6 +354,38 @@ fn a_repeated_question_is_answered_when_there_is_something_to_tell() {
             }
         }
         Ok(())
+    });
+}
+
+/// babeltrace2 that is interrupted while it waits: the next answer is that to its farewell.
+#[test]
+fn an_answer_is_not_held_for_a_viewer_that_leaves() {
+    isolated(here!(), |w| {
+        let mut s = Session::start(w)?;
+        s.packet(0)?;
+        for _ in 0..5 {
+            let mut viewer = s.viewer()?;
+            let session = viewer.attach_to("s", Seek::BEGINNING)?.session;
+            viewer.wait_for_packet(s.data)?;
+            // After a packet the viewer is sent to sleep once.
+            for _ in 0..3 {
+                ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);
+            }
+            viewer.send(&ViewerRequest::NextIndex { stream: s.data })?;
+            ensure!(
+                is_silent(&viewer)?,
+                "answered though there is nothing to tell"
+            );
+            viewer.send(&ViewerRequest::Detach { session })?;
+            viewer.socket.shutdown(std::net::Shutdown::Write)?;
+            let mut answers = Vec::new();
+            viewer.socket.read_to_end(&mut answers)?;
+            if answers == DetachStatus::OK.0.to_be_bytes() {
+                return Ok(());
+            }
+            // A machine that is busy enough reaches the limit first.
+        }
+        bail!("a question that was given up was answered");
     });
 }
 

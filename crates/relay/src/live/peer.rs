@@ -105,6 +105,13 @@ impl ViewerPeer {
         self.input.extend_from_slice(bytes);
     }
 
+    /// The viewer leaves a session next.
+    #[must_use]
+    pub fn detaches_next(&self) -> bool {
+        let next = ViewerRequest::parse(&self.input[self.taken..]);
+        matches!(next, Ok(Some((ViewerRequest::Detach { .. }, _))))
+    }
+
     /// Takes the next request. `viewer` is the number this viewer gets when it connects.
     pub fn next_request(&mut self, viewer: u64) -> ViewerStep {
         if self.stage == Stage::Closing {

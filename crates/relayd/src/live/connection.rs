@@ -83,6 +83,10 @@ impl ViewerConnection {
             return Ok(Turn::Write);
         }
         let ended = self.read()?;
+        if self.peer.detaches_next() {
+            // Somebody interrupted it while it waited: it takes the next answer for that to its farewell.
+            self.held = None;
+        }
         for _ in 0..REQUESTS_PER_TURN {
             let held = self.held.take();
             let request = match held {
