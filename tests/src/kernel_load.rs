@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Target, Trace, tracefs};
 
-/// The thread, which waits to be told to go on. Its calls are `umask` with numbers from 0 on. It stays on the first
-/// CPU, and is known in here by another number than to the kernel: it closes a file that it does not have.
+/// The thread, which waits to be told to go on. Its calls are `umask` with numbers from 0 on. It stays on one CPU, and is
+/// known in here by another number than to the kernel: it closes a file that it does not have.
 #[derive(Debug)]
 pub struct KernelLoad {
     child: Child,
@@ -23,7 +23,7 @@ impl KernelLoad {
         let mark = tracefs::mark()?;
         let script = format!(
             "import os, sys\n\
-             os.sched_setaffinity(0, {{0}})\n\
+             os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})\n\
              try: os.close({mark})\n\
              except OSError: pass\n\
              print('done', flush=True)\n\

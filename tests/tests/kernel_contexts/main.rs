@@ -59,8 +59,9 @@ impl Program {
         Ok(Self {
             path,
             notes: w.path("notes"),
-            // No two tests that run at the same time have the same.
-            base: tracefs::mark()? * 2000,
+            // Hardly any two tests have the same, and none that run at the same time. Descriptors have 31 bits, and
+            // numbers of processes may have 22.
+            base: (1_000_000 + tracefs::mark()? % 70_000) * 2000,
         })
     }
 
