@@ -297,12 +297,15 @@ fn each_viewer_has_its_own_place() {
         let mut s = Session::start(w)?;
         let mut first = s.attached()?;
         s.packet(0)?;
+        // Its bytes and its index come by two connections: now both are there.
+        let told = first.wait_for_packet(s.data)?.packet;
+        ensure!(told.offset_bytes == 0 && first.whole_packet(s.data, &told)? == stored(0));
         let mut late = s.viewer()?;
         late.attach_to("s", Seek::LAST)?;
         let mut again = s.attached()?;
         s.viewer()?.wait_for_clients("s", 3)?;
         s.packet(1)?;
-        for (viewer, numbers) in [(&mut first, 0..2), (&mut late, 1..2), (&mut again, 0..2)] {
+        for (viewer, numbers) in [(&mut first, 1..2), (&mut late, 1..2), (&mut again, 0..2)] {
             for number in numbers {
                 let told = viewer.wait_for_packet(s.data)?.packet;
                 ensure!(told.offset_bytes == number * PACKET_SIZE);
