@@ -178,7 +178,7 @@ pub mod output_state {
         Unspecified = 0,
         Ready = 1,
         Connected = 2,
-        /// Takes nothing any more: `reason`.
+        /// Takes nothing: `reason`. A local output is tried again and again.
         Failed = 3,
         /// The relay daemon is out of reach and tried again and again: `reason`.
         Reconnecting = 4,
