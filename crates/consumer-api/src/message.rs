@@ -87,6 +87,10 @@ pub enum Request {
     PublishTrace {
         /// The trace.
         trace: TraceKey,
+        /// No application has the buffers, or gets them before the answer: their first packets are to begin when
+        /// the trace is published.
+        #[serde(default)]
+        unwritten: bool,
     },
     /// The metadata text of the trace was written anew: what was delivered of it is given up and all of it
     /// is delivered again. A trace that is already gone is no error. Descriptors: the new text, as with

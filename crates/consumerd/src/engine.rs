@@ -203,8 +203,8 @@ impl Engine {
                     self.link.say(&Notice::RelayStream { stream, handle });
                 }
             }
-            Request::PublishTrace { trace } => {
-                session.publish(trace)?;
+            Request::PublishTrace { trace, unwritten } => {
+                session.publish(trace, unwritten)?;
                 if session.has_ended(trace) {
                     self.end_trace(trace);
                 }

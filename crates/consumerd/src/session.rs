@@ -186,13 +186,21 @@ impl Session {
     }
 
     /// Lets the packets of a trace go out.
-    pub(crate) fn publish(&mut self, key: TraceKey) -> Result<(), OutputError> {
+    pub(crate) fn publish(&mut self, key: TraceKey, unwritten: bool) -> Result<(), OutputError> {
         let trace = self
             .traces
             .get_mut(&key)
             .ok_or_else(|| refused(anyhow!("there is no trace {}", key.0)))?;
         self.output.publish(key)?;
         trace.published = true;
+        if unwritten {
+            // A viewer may have seen everything up to a time after the creation of the buffers.
+            for stream in &trace.streams {
+                if let Some(stream) = self.streams.get_mut(stream) {
+                    stream.source.begin_now();
+                }
+            }
+        }
         // Not only with the first packet: whoever is killed before that leaves a trace that can be read.
         trace.deliver_metadata(&mut *self.output, &self.activity)?;
         for stream in trace.streams.clone() {
@@ -287,8 +295,11 @@ impl Session {
         let Some(stream) = self.streams.get_mut(&key) else {
             return Ok(());
         };
-        let published = |trace: &Trace| trace.published;
-        let shown = self.chunk.is_open() && self.traces.get(&stream.trace).is_some_and(published);
+        if !self.traces.values().all(|trace| trace.published) {
+            // Viewers do not know yet of streams that begin now, and cannot go back: with the next tick.
+            return Ok(());
+        }
+        let shown = self.chunk.is_open();
         if !stream.has_begun() {
             // Relay daemons believe a stream only after its first packet that it is idle.
             self.deliver_metadata()?;
@@ -356,20 +367,19 @@ impl Session {
         Ok(last)
     }
 
-    /// Closes the current packet of a stream. An empty one is only made when what was delivered of the
-    /// metadata describes it.
+    /// Closes the current packet of a stream, if what was delivered of the metadata describes it: otherwise its
+    /// application has not announced what it writes, the first packet is empty, and nobody could read it.
     fn close_packet(&mut self, key: StreamKey, mode: FlushMode) {
         let Some(stream) = self.streams.get_mut(&key) else {
             return;
         };
         let trace = self.traces.get(&stream.trace);
-        let described = trace.is_some_and(|trace| trace.describes(stream.channel_id));
-        let may_be_empty = described && self.output.keeps_empty_packets();
-        stream.flush(if may_be_empty {
-            mode
-        } else {
-            FlushMode::Active
-        });
+        if trace.is_some_and(|trace| trace.describes(stream.channel_id)) {
+            stream.flush(match self.output.keeps_empty_packets() {
+                true => mode,
+                false => FlushMode::Active,
+            });
+        }
     }
 
     /// Delivers all packets that are complete, and all metadata.

@@ -71,6 +71,9 @@ pub(crate) trait Source: Debug {
     /// older than this time on the clock of the trace.
     fn flush_or_idle(&mut self) -> Option<u64>;
 
+    /// Lets the first packet begin now, if nothing was written. For a buffer that no writer has.
+    fn begin_now(&mut self) {}
+
     /// Lets `deliver` have copies of the newest packets, at most `most` of them if that is not 0, oldest
     /// first; the buffer stays as it is.
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError>;
@@ -189,6 +192,10 @@ impl Source for RingSource {
         let now = monotonic_now();
         self.flush(FlushMode::Active);
         self.reader.is_empty().then_some(now)
+    }
+
+    fn begin_now(&mut self) {
+        self.reader.begin_at(monotonic_now());
     }
 
     fn peek(&mut self, most: u64, deliver: &mut Deliver<'_>) -> Result<(), OutputError> {

@@ -463,12 +463,11 @@ fn requests_that_make_no_sense_change_nothing() {
         let setup = traced.streams[0].setup.clone();
         let no_trace = consumer.try_ask(Request::AddStream(setup), &[]);
         assert!(no_trace.unwrap_err().contains("descriptors"));
-        let key = traced.key;
-        assert!(
-            consumer
-                .try_ask(Request::PublishTrace { trace: key }, &[])
-                .is_err()
-        );
+        let publish = Request::PublishTrace {
+            trace: traced.key,
+            unwritten: false,
+        };
+        assert!(consumer.try_ask(publish, &[]).is_err());
         for path in ["../escape", "/tmp/x", "a//b", ""] {
             let mut bad = Traced::new(9, path, SMALL);
             bad.append_metadata(SMALL_EVENT);

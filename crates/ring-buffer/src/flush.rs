@@ -1,7 +1,12 @@
 //! Closing the current packet from outside, while writers go on.
 
+use core::mem::offset_of;
+
+use zerocopy::IntoBytes;
+use zerocopy::native_endian::U64;
+
 use crate::geometry::BufferMode;
-use crate::layout::PACKET_HEADER_BYTES;
+use crate::layout::{PACKET_HEADER_BYTES, PacketHeader};
 use crate::reader::Reader;
 use crate::ring::{MAX_TRIES, Ring};
 use crate::sync::Ordering;
@@ -35,6 +40,18 @@ enum Plan {
 }
 
 impl Reader {
+    /// Lets the first packet begin at this time, unless it has an event already. For a buffer that no writer has:
+    /// the event of one that comes now could be older.
+    pub fn begin_at(&mut self, now_ns: u64) {
+        let ring = &self.ring;
+        if ring.offset().load(Ordering::Acquire) == PACKET_HEADER_BYTES
+            && let Some(buffer) = ring.buffer_at(0)
+        {
+            let at = ring.data_offset(buffer) + offset_of!(PacketHeader, timestamp_begin) as u64;
+            ring.memory.copy_in(at, U64::from(now_ns).as_bytes());
+        }
+    }
+
     /// Closes the current packet.
     ///
     /// `clock` must be the one of the writers, [`crate::monotonic_now`] unless they have a clock

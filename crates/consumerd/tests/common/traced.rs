@@ -121,7 +121,11 @@ impl Traced {
             let fds = [stream.memory.fd(), stream.pipe.as_fd()];
             consumer.ask(Request::AddStream(stream.setup.clone()), &fds);
         }
-        consumer.ask(Request::PublishTrace { trace: self.key }, &[]);
+        let publish = Request::PublishTrace {
+            trace: self.key,
+            unwritten: true,
+        };
+        consumer.ask(publish, &[]);
     }
 }
 

@@ -38,6 +38,30 @@ fn what_is_written_is_read_with_a_true_header() {
     }
 }
 
+/// Until it was written to.
+#[test]
+fn the_first_packet_may_begin_later() {
+    for mode in [Discard, Overwrite] {
+        let mut bench = Bench::new(4, mode);
+        bench.reader.begin_at(1500);
+        bench.clock.set(1500);
+        bench.write(7, 100).unwrap();
+        bench.reader.begin_at(1700);
+        assert_eq!(bench.flush(FlushMode::Active), Flushed::Closed);
+        let Next::Packet(lease) = bench.reader.next_packet().unwrap() else {
+            panic!("no packet");
+        };
+        let header = *lease.header();
+        assert_eq!(header.timestamp_begin.get(), 1500);
+        assert_eq!(header.timestamp_end.get(), 1502);
+        lease.release();
+        bench.reader.begin_at(1700);
+        bench.write(8, 50).unwrap();
+        assert_eq!(bench.flush(FlushMode::Active), Flushed::Closed);
+        assert_eq!(bench.read().len(), 1);
+    }
+}
+
 #[test]
 fn an_event_that_fills_a_packet_delivers_it_at_once() {
     for mode in [Discard, Overwrite] {

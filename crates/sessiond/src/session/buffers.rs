@@ -187,7 +187,11 @@ impl LiveTrace for TraceBuffers {
                 requests.push((Request::AddStream(setup), fds));
             }
         }
-        requests.push((Request::PublishTrace { trace }, Vec::new()));
+        let publish = Request::PublishTrace {
+            trace,
+            unwritten: false,
+        };
+        requests.push((publish, Vec::new()));
         requests
     }
 

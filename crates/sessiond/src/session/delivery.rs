@@ -43,6 +43,9 @@ use lost::watch_over;
 
 /// How long a consumer daemon may take to leave a place while tracing goes on elsewhere.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the applications of a live session wait for the announcement of their streams.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// See the module. Behind an async lock: its holder may talk to consumer daemons, never to applications.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -163,17 +166,18 @@ impl Delivery {
     }
 
     /// Sends requests in order without waiting for their answers; failures of the output come back as
-    /// news of the consumer daemon.
-    pub(super) async fn post(&self, requests: Vec<(Request, Vec<SharedFd>)>) {
-        let Some(consumer) = &self.consumer else {
-            return;
-        };
+    /// news of the consumer daemon. The receiver brings the answer to the last one.
+    pub(super) async fn post(
+        &self,
+        requests: Vec<(Request, Vec<SharedFd>)>,
+    ) -> Option<oneshot::Receiver<Result<Answer, ConsumerError>>> {
+        let consumer = self.consumer.as_ref()?;
+        let mut last = None;
         for (request, fds) in requests {
-            if consumer.post(request, fds).await.is_err() {
-                // It is gone; another one will get everything.
-                return;
-            }
+            // If it is gone another one will get everything.
+            last = Some(consumer.post(request, fds).await.ok()?);
         }
+        last
     }
 
     /// Seconds since the Unix epoch, later than for any earlier stretch.
@@ -274,13 +278,29 @@ impl Session {
     }
 
     /// Gives a new trace to the consumer daemon.
+    ///
+    /// In a live session it is published, if the relay daemon answers soon, when this returns: viewers that know
+    /// nothing of a stream yet may have been told that nothing older than its first events is to come.
     pub(super) async fn deliver_trace(&self, trace: Arc<dyn LiveTrace>) -> io::Result<()> {
-        let mut delivery = self.delivery.lock().await;
-        delivery.has_traced = true;
-        delivery.deferred.push(trace.key());
-        self.ledger.add(trace)?;
-        if delivery.chunks.current.is_some() {
-            delivery.post_deferred().await;
+        let published = {
+            let mut delivery = self.delivery.lock().await;
+            delivery.has_traced = true;
+            let key = trace.key();
+            let trace = self.ledger.add(trace)?;
+            if delivery.chunks.current.is_none() {
+                delivery.deferred.push(key);
+                return Ok(());
+            }
+            let mut requests = trace.first_handover();
+            for (request, _) in &mut requests {
+                if let Request::PublishTrace { unwritten, .. } = request {
+                    *unwritten = self.live_timer_us != 0;
+                }
+            }
+            delivery.post(requests).await
+        };
+        if let Some(published) = published.filter(|_| self.live_timer_us != 0) {
+            let _ = timeout(PUBLISH_PATIENCE, published).await;
         }
         Ok(())
     }

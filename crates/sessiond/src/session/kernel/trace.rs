@@ -233,7 +233,11 @@ impl LiveTrace for KernelTrace {
         let key = self.state_dump.key();
         let (setup, fds) = self.state_dump.setup(trace, after(key));
         requests.push((Request::AddStream(setup), fds));
-        requests.push((Request::PublishTrace { trace }, Vec::new()));
+        let publish = Request::PublishTrace {
+            trace,
+            unwritten: false,
+        };
+        requests.push((publish, Vec::new()));
         requests
     }
 
