@@ -318,6 +318,14 @@ fn each_viewer_has_its_own_place() {
 }
 
 /// "Nothing" is said twice at once, the third time waits for news.
+/// After a packet the viewer is sent to sleep once.
+fn sleeps(viewer: &mut Viewer, stream: StreamHandle) -> Result<()> {
+    for _ in 0..3 {
+        ensure!(viewer.next_index(stream)?.status == IndexStatus::RETRY);
+    }
+    Ok(())
+}
+
 /// No answer comes for a moment.
 fn is_silent(viewer: &Viewer) -> Result<bool> {
     let limit = |limit| viewer.socket.set_read_timeout(Some(limit));
@@ -335,10 +343,7 @@ fn a_repeated_question_is_answered_when_there_is_something_to_tell() {
         let mut viewer = s.attached()?;
         viewer.wait_for_packet(s.data)?;
         for number in 1..4 {
-            // After a packet the viewer is sent to sleep once.
-            for _ in 0..3 {
-                ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);
-            }
+            sleeps(&mut viewer, s.data)?;
             let request = ViewerRequest::NextIndex { stream: s.data };
             viewer.send(&request)?;
             ensure!(
@@ -370,10 +375,7 @@ fn an_answer_is_not_held_for_a_viewer_that_leaves() {
             let mut viewer = s.viewer()?;
             let session = viewer.attach_to("s", Seek::BEGINNING)?.session;
             viewer.wait_for_packet(s.data)?;
-            // After a packet the viewer is sent to sleep once.
-            for _ in 0..3 {
-                ensure!(viewer.next_index(s.data)?.status == IndexStatus::RETRY);
-            }
+            sleeps(&mut viewer, s.data)?;
             viewer.send(&ViewerRequest::NextIndex { stream: s.data })?;
             ensure!(
                 is_silent(&viewer)?,
