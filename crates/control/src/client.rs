@@ -21,7 +21,7 @@ const UPSTREAM_SOCKET: &str = "client-lttng-sessiond";
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No daemon answers on any socket that was tried.
-    #[error("no session daemon answers on {}{}", list(.tried), beside(.upstream.as_deref()))]
+    #[error("no session daemon answers on {}{}", list(.tried), advice(.upstream.as_deref()))]
     NoDaemon {
         /// The sockets tried, in order.
         tried: Vec<PathBuf>,
@@ -54,13 +54,14 @@ fn list(paths: &[PathBuf]) -> String {
     texts.join(" or ")
 }
 
-fn beside(upstream: Option<&Path>) -> String {
-    upstream.map_or_else(String::new, |socket| {
-        format!(
+fn advice(upstream: Option<&Path>) -> String {
+    match upstream {
+        None => ": start lttng-sessiond".into(),
+        Some(socket) => format!(
             ", but the one of another LTTng does on {}: stop it first",
             socket.display()
-        )
-    })
+        ),
+    }
 }
 
 /// A connection to a session daemon. Dereferences to the generated client, whose methods are
