@@ -22,7 +22,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::World;
 use crate::cpio;
-use crate::isolation::{INSIDE, inside};
+use crate::isolation::{INSIDE, fail, inside};
 use crate::peers::require;
 use crate::toolchain::target_directory;
 use crate::tracefs;
@@ -71,7 +71,7 @@ pub fn booted(name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
     if std::env::var_os(INSIDE).is_some() {
         inside(body);
     } else if let Err(error) = boot(name) {
-        panic!("{error:#}");
+        fail(&error);
     }
 }
 

@@ -5,7 +5,7 @@
 //! the outer one is gone (its standard input ends), and with it the whole pid namespace.
 
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -17,6 +17,7 @@ use crate::World;
 use crate::guest::booted;
 use crate::peers::require;
 use crate::tracefs;
+use crate::world::beginning;
 
 /// Says to a test executable that it is in a place of its own.
 pub(crate) const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
@@ -51,9 +52,9 @@ pub fn test_path(function: &'static str) -> &'static str {
 }
 
 /// Runs `body` in a private [`World`]; panics with the test's output and all logs if it fails.
-/// `name` is [`here!()`](here). The limit is two minutes.
+/// `name` is [`here!()`](here). The limit is five minutes.
 pub fn isolated(name: &str, body: impl FnOnce(&mut World) -> Result<()>) {
-    isolated_for(Duration::from_secs(120), name, body);
+    isolated_for(Duration::from_secs(300), name, body);
 }
 
 /// [`isolated`] with another time limit.
@@ -63,8 +64,14 @@ pub fn isolated_for(limit: Duration, name: &str, body: impl FnOnce(&mut World) -
     } else if std::env::var_os(INSIDE).is_some() {
         inside(body);
     } else if let Err(error) = outside(limit, name) {
-        panic!("{error:#}");
+        fail(&error);
     }
+}
+
+/// Fails the calling test, and says no more than why: where in here that is hides it.
+pub(crate) fn fail(error: &anyhow::Error) -> ! {
+    eprintln!("{error:#}");
+    resume_unwind(Box::new("the test failed"))
 }
 
 /// Runs the body and exits with a status that tells how it went.
@@ -78,7 +85,13 @@ pub(crate) fn inside(body: impl FnOnce(&mut World) -> Result<()>) {
         .unwrap_or_else(|_| Err(anyhow!("the test panicked (see above)")))
         .and_then(|()| world.finish());
     if let Err(error) = result {
-        eprintln!("FAILED: {error:?}\n{}", world.post_mortem());
+        let error = format!("{error:?}");
+        // Once more at the end: of a long output somebody may see no more than that.
+        eprintln!(
+            "FAILED: {error}\n{}FAILED: {}",
+            world.post_mortem(),
+            beginning(&error)
+        );
         std::process::exit(1);
     }
 }
@@ -132,7 +145,7 @@ fn outside_as(identity: &str, limit: Duration, name: &str) -> Result<()> {
     match status {
         Some(status) if status.success() && text.contains("1 passed") => Ok(()),
         Some(status) => Err(anyhow!("{name}: {status}\n{text}")),
-        None => Err(anyhow!("{name}: not finished after {limit:?}\n{text}")),
+        None => Err(anyhow!("{text}\n{name}: not finished after {limit:?}")),
     }
 }
 

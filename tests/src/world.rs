@@ -163,13 +163,13 @@ impl World {
         let mut text = String::new();
         let mut show = |command: &mut Command| {
             if let Ok(output) = command.stdin(Stdio::null()).output() {
-                text.push_str(&String::from_utf8_lossy(&output.stdout));
+                text.push_str(&beginning(&String::from_utf8_lossy(&output.stdout)));
             }
         };
         show(Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:20,args"]));
         show(Command::new("sh").args([
             "-c",
-            "find /run /dev/shm -not -type d -printf '%s %p\\n' | sort -k2 | head -n 300",
+            "find /run /dev/shm -not -type d -printf '%s %p\\n' | sort -k2",
         ]));
         for daemon in &self.daemons {
             let log = daemon.log();
@@ -183,5 +183,34 @@ impl World {
             ));
         }
         text
+    }
+}
+
+/// The first lines of a text, and how many there are besides: what a reader can take in.
+pub(crate) fn beginning(text: &str) -> String {
+    const LINES: usize = 40;
+    let mut lines = text.lines();
+    let mut shown: String = lines
+        .by_ref()
+        .take(LINES)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let more = lines.count();
+    if more > 0 {
+        shown.push_str(&format!("... and {more} lines more\n"));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_says_how_much_is_left_out() {
+        assert_eq!(beginning("a\nb"), "a\nb\n");
+        let text = beginning(&"x\n".repeat(42));
+        assert!(text.ends_with("x\n... and 2 lines more\n"), "{text}");
+        assert_eq!(text.lines().count(), 41);
     }
 }
