@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -207,22 +208,37 @@ pub fn count_events(dir: &Path) -> Result<u64> {
     Ok(total)
 }
 
-/// The directories below `dir` that hold a trace: a `metadata` file with something in it.
+/// The directories below `dir` that hold a trace: a `metadata` file with something in it. What is moved away
+/// meanwhile, as the chunks of an active session are, may be left out.
 pub fn trees_with_metadata(dir: &Path) -> Result<Vec<PathBuf>> {
+    ensure!(dir.is_dir(), "{} is no directory", dir.display());
     let mut found = Vec::new();
     let mut todo = vec![dir.to_path_buf()];
     while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
+        let listed = unless_moved(fs::read_dir(&dir));
+        let listed = listed.with_context(|| format!("list {}", dir.display()))?;
+        for entry in listed.into_iter().flatten() {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
                 todo.push(entry.path());
-            } else if entry.file_name() == "metadata" && entry.metadata()?.len() > 0 {
+            } else if entry.file_name() == "metadata"
+                && unless_moved(entry.metadata())?.is_some_and(|file| file.len() > 0)
+            {
                 found.push(dir.clone());
             }
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// `None` for what is not there.
+fn unless_moved<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// `[SECONDS.NANOSECONDS] HOST NAME: { ... }, { ... }, { FIELDS }`
