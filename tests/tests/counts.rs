@@ -1,7 +1,9 @@
 //! The counts of a session are those of its traces, and never step back, whoever is killed meanwhile.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,7 +15,7 @@ use control::{SocketPath, v1};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{
     Relay, Signal, Target, Toolchain, Trace, World, check_indexes, cpu_seconds, eventually, here,
-    isolated_for, signal, trees_with_metadata,
+    isolated_for, signal, steady, trees_with_metadata,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -132,11 +134,17 @@ fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
     eventually("packets are delivered", || {
         Ok((counters(client)?.packets > before + 2).then_some(()))
     })?;
+    kill_the(target, || Ok(()))
+}
+
+/// Kills the consumer daemon, and waits for the next one.
+fn kill_the(target: &Target, then: impl FnOnce() -> Result<()>) -> Result<()> {
     let consumers = target.consumers();
     let &[pid] = consumers.as_slice() else {
         anyhow::bail!("consumers: {consumers:?}")
     };
     signal(pid, Signal::KILL)?;
+    then()?;
     eventually("the consumer daemon is replaced", || {
         let now = target.consumers();
         Ok(now.iter().any(|&now| now != pid).then_some(()))
@@ -285,6 +293,112 @@ fn counts_at_a_relay_daemon() {
 #[test]
 fn counts_at_a_stock_relay_daemon() {
     isolated_for(LIMIT, here!(), |w| counts_at(w, Stock));
+}
+
+/// Makes each write and each answer of a process take longer.
+struct SlowDisk(Child);
+
+impl SlowDisk {
+    fn of(pid: u32) -> Result<Self> {
+        let mut strace = Command::new("strace");
+        strace.args([
+            "--follow-forks",
+            "--output=/dev/null",
+            "--trace=write,sendmsg",
+        ]);
+        strace.args([
+            "--inject=write,sendmsg:delay_enter=20ms",
+            &format!("--attach={pid}"),
+        ]);
+        let mut strace = strace
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("run strace")?;
+        let said = strace.stderr.take().context("no standard error")?;
+        let slow = Self(strace);
+        let attached = BufReader::new(said).lines().map_while(Result::ok);
+        let mut attached = attached.filter(|line| line.contains("attached"));
+        attached.next().context("strace does not attach")?;
+        Ok(slow)
+    }
+}
+
+impl Drop for SlowDisk {
+    fn drop(&mut self) {
+        // It has ended if the process has.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a relay daemon has not yet read is counted, and arrives, although the consumer daemon was killed meanwhile.
+/// `ended`: nobody writes the trace any more.
+fn unread(w: &mut World, toolchain: Toolchain, ended: bool) -> Result<()> {
+    let (relay, target) = (w.relay(toolchain)?, w.target(Ours)?);
+    let buffers = if ended {
+        "--buffers-pid"
+    } else {
+        "--buffers-uid"
+    };
+    let channel = format!("{buffers} --subbuf-size=64k --num-subbuf=64");
+    let mut client = start(&target, at_relay(&relay), &channel)?;
+    // What is written in one round has room in the buffers of the sockets.
+    let mut app = w.app("--events 40000 --quiet").start_on_one_cpu()?;
+    let mut emitted = app.round()?.loops;
+    let first = steady("packets are delivered", || {
+        Ok(counters(&mut client)?.packets)
+    })?;
+    ensure!(first > 5, "{first} packets");
+
+    let slow = (toolchain == Stock)
+        .then(|| SlowDisk::of(relay.daemon().pid()))
+        .transpose()?;
+    signal(relay.daemon().pid(), Signal::STOP)?;
+    emitted += app.round()?.loops;
+    let sent = eventually("packets are under way", || {
+        let packets = counters(&mut client)?.packets;
+        Ok((packets > first + 5).then_some(packets))
+    })?;
+    let app = if ended {
+        app.finish()?;
+        eventually("the rest is under way", || {
+            Ok((counters(&mut client)?.packets > sent).then_some(()))
+        })?;
+        None
+    } else {
+        Some(app)
+    };
+    steady("the consumer daemon waits", || {
+        Ok(counters(&mut client)?.packets)
+    })?;
+    kill_the(&target, || signal(relay.daemon().pid(), Signal::CONT))?;
+    if let Some(app) = app {
+        app.finish()?;
+    }
+    target.script("stop s")?;
+    let counted = counters(&mut client)?;
+    target.script("destroy s")?;
+    drop(slow);
+    let held = Held::below(relay.output())?;
+    check(&held, &counted)?;
+    ensure!(counted.events == emitted, "{counted:?} of {emitted}");
+    ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
+    Ok(())
+}
+
+#[test]
+fn what_a_stock_relay_daemon_has_not_read_arrives() {
+    isolated_for(LIMIT, here!(), |w| unread(w, Stock, false));
+}
+
+#[test]
+fn what_a_relay_daemon_has_not_read_arrives() {
+    isolated_for(LIMIT, here!(), |w| unread(w, Ours, false));
+}
+
+#[test]
+fn the_end_of_a_trace_arrives_at_a_slow_stock_relay_daemon() {
+    isolated_for(LIMIT, here!(), |w| unread(w, Stock, true));
 }
 
 /// Buffers that are too small for the application: its losses are counted once.

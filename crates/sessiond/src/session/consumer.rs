@@ -231,6 +231,14 @@ impl Consumer {
         lock(&self.shared.relay_streams).clone()
     }
 
+    /// Nobody will ask for these any more.
+    pub(super) fn forget_relay_streams(&self, streams: impl Iterator<Item = StreamKey>) {
+        let mut known = lock(&self.shared.relay_streams);
+        streams.for_each(|stream| {
+            known.remove(&stream);
+        });
+    }
+
     fn gone(&self) -> ConsumerError {
         match self.state() {
             ConsumerState::Gone(why) => ConsumerError::Gone(why),

@@ -32,6 +32,7 @@ use crate::session::live_trace::LiveTrace;
 use crate::session::output::{NetworkAttributes, OutputSetting, Place, PlaceKind, RelayLoss};
 use crate::session::plan::Refusal;
 use crate::session::rotation::Rotating;
+use crate::session::settle::Sent;
 use crate::session::status::{OutputStatus, SessionCounters};
 
 pub(crate) use ending::GivenUp;
@@ -74,6 +75,8 @@ pub(super) struct Delivery {
     deferred: Vec<TraceKey>,
     /// A consumer daemon was killed: some of its packets may have arrived or not.
     unsettled: Option<Unsettled>,
+    /// The last packets of the trace that ended last, if they went to a relay daemon.
+    last_ended: Vec<Sent>,
     last_created_unix_s: Option<u64>,
     /// Local directories that hold a stretch of the trace already.
     used_directories: HashSet<PathBuf>,
@@ -114,6 +117,7 @@ impl Delivery {
             ledger,
             deferred: Vec::new(),
             unsettled: None,
+            last_ended: Vec::new(),
             last_created_unix_s: None,
             used_directories: HashSet::new(),
             deaths: Vec::new(),
@@ -349,8 +353,10 @@ impl Session {
     /// The consumer daemon has delivered all of a trace.
     async fn trace_ended(&self, trace: TraceKey) {
         // Not while somebody hands it over.
-        let _delivery = self.delivery.lock().await;
-        self.ledger.end(trace);
+        let mut delivery = self.delivery.lock().await;
+        if let Some(ended) = self.ledger.end(trace) {
+            delivery.note_end(&ended);
+        }
     }
 
     /// Asks for everything that was written to be delivered; the receiver brings the answer.
@@ -456,6 +462,7 @@ impl Session {
     /// Starts a consumer daemon for the place that is open and gives it all live buffers.
     async fn launch(self: &Arc<Self>, delivery: &mut Delivery) -> Result<(), Refusal> {
         delivery.settle().await;
+        delivery.last_ended.clear();
         let Some(place) = &mut delivery.place else {
             return Ok(());
         };

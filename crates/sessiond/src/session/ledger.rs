@@ -13,7 +13,7 @@ use ring_buffer::{Delivered, Tally};
 use crate::app::SharedFd;
 use crate::lock::lock;
 use crate::session::live_trace::LiveTrace;
-use crate::session::settle::Doubt;
+use crate::session::settle::{Doubt, Sent};
 use crate::session::status::SessionCounters;
 
 /// The slot of the metadata in each tally; those of the streams follow.
@@ -163,12 +163,33 @@ impl Tallied {
         let doubt = |(slot, stream, _): (usize, StreamKey, &str)| {
             Some(Doubt {
                 stream,
-                handle: *handles.get(&stream)?,
-                net_seq_num: self.tally.read(slot).packets_here,
+                sent: Sent {
+                    handle: *handles.get(&stream)?,
+                    net_seq_num: self.tally.read(slot).packets_here,
+                },
                 packet: self.tally.under_way(slot)?,
             })
         };
         self.slots().filter_map(doubt).collect()
+    }
+
+    /// The last packet of each stream that a consumer daemon has sent to a relay daemon, and counted; the last
+    /// stream first, which is the order in which they are complete when the trace was read to its end.
+    pub(super) fn counted(&self, handles: &HashMap<StreamKey, u64>) -> Vec<Sent> {
+        let last = |(slot, stream, _): (usize, StreamKey, &str)| {
+            Some(Sent {
+                handle: *handles.get(&stream)?,
+                net_seq_num: self.tally.read(slot).packets_here.checked_sub(1)?,
+            })
+        };
+        let mut counted: Vec<_> = self.slots().filter_map(last).collect();
+        counted.reverse();
+        counted
+    }
+
+    /// The streams, without the metadata.
+    pub(super) fn streams(&self) -> impl Iterator<Item = StreamKey> {
+        self.streams.iter().map(|(stream, _)| *stream)
     }
 
     /// A packet that was in doubt has arrived.

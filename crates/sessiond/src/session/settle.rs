@@ -6,7 +6,9 @@
 //! has written tells whether all of the packet is on its way. Then it arrives: the session daemon sends the index,
 //! if that was not sent, and asks until the relay daemon has both.
 //!
-//! The data connection stays open meanwhile: with its end, stock closes the streams, and knows nothing of them.
+//! Both connections stay open meanwhile: with their end, stock closes the streams, and throws away what it has not
+//! read. Therefore the session daemon asks for the packets that are not in doubt as well: they were counted when
+//! they were on their way.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
@@ -24,23 +26,35 @@ use tokio::time::{sleep, timeout};
 
 use crate::app::SharedFd;
 
-/// How long the relay daemon may take to read what was sent, and to answer.
+/// How long the relay daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take in all, if it answers: the network may be slow, and so may its disk.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// Pauses between questions: the protocol has no message for "now".
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of replies that may be left: those to some indexes and some other requests.
 const MAX_OLD_REPLIES: usize = 64 << 10;
 
+/// Why the relay daemon cannot be asked.
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// A packet, as the relay daemon knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// The stream, on the relay daemon.
+    pub(super) handle: u64,
+    /// Number of the packet in the order of sending.
+    pub(super) net_seq_num: u64,
+}
+
 /// A packet in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
     /// The stream, on this side.
     pub(super) stream: StreamKey,
-    /// The stream, on the relay daemon.
-    pub(super) handle: u64,
-    /// Number of the packet in the order of sending.
-    pub(super) net_seq_num: u64,
+    /// Where it would be.
+    pub(super) sent: Sent,
     /// The packet.
     pub(super) packet: UnderWay,
 }
@@ -56,8 +70,8 @@ impl Doubt {
     fn index(&self) -> PacketIndex {
         let packet = &self.packet;
         PacketIndex {
-            stream: self.handle,
-            net_seq_num: self.net_seq_num,
+            stream: self.sent.handle,
+            net_seq_num: self.sent.net_seq_num,
             packet_size_bits: packet.packet_size,
             content_size_bits: packet.content_size,
             timestamp_begin: packet.timestamp_begin,
@@ -89,11 +103,13 @@ impl Settled {
     }
 }
 
-/// Asks which packets of `doubts` the relay daemon has, after `written` bytes of data.
+/// Asks which packets of `doubts` the relay daemon has, after `written` bytes of data, and waits until it has
+/// those of `counted`.
 pub(super) async fn settle(
     control: &OwnedFd,
     minor: Minor,
     doubts: &[Doubt],
+    counted: &[Sent],
     written: u64,
 ) -> Settled {
     let mut settled = Settled::default();
@@ -101,13 +117,16 @@ pub(super) async fn settle(
         .iter()
         .filter(|doubt| doubt.is_sent(written))
         .collect();
-    if sent.is_empty() {
+    if sent.is_empty() && counted.is_empty() {
         return settled;
     }
-    let asking = ask_all(control, minor, &sent, &mut settled.stored);
-    settled.problem = match timeout(PATIENCE, asking).await {
+    let asking = ask_all(control, minor, &sent, counted, &mut settled.stored);
+    settled.problem = match timeout(LONG_PATIENCE, asking).await {
         Ok(result) => result.err().map(|error| error.to_string()),
-        Err(_) => Some("the relay daemon does not answer".into()),
+        Err(_) => Some(format!(
+            "the relay daemon has not read all after {} s",
+            LONG_PATIENCE.as_secs()
+        )),
     };
     settled
 }
@@ -116,24 +135,38 @@ async fn ask_all(
     control: &OwnedFd,
     minor: Minor,
     doubts: &[&Doubt],
+    counted: &[Sent],
     stored: &mut HashMap<StreamKey, u64>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(), Trouble> {
     let mut control = stream(control)?;
     let mut client = Client::with_minor(minor);
     skip_old_replies(&mut control, minor).await?;
     for doubt in doubts {
-        let mut has_index = !minor.has_indexes();
-        let mut pause = FIRST_PAUSE;
-        while pending(&mut control, &mut client, doubt).await? {
-            if !has_index {
-                send_index(&mut control, &mut client, doubt).await?;
-                has_index = true;
-                continue;
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let index = minor.has_indexes().then(|| doubt.index());
+        wait_for(&mut control, &mut client, doubt.sent, index).await?;
         stored.insert(doubt.stream, doubt.packet.number);
+    }
+    for &sent in counted {
+        wait_for(&mut control, &mut client, sent, None).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the relay daemon has a packet and its index, which is sent if it lacks something and one is given.
+async fn wait_for(
+    control: &mut tokio::net::TcpStream,
+    client: &mut Client,
+    sent: Sent,
+    mut index: Option<PacketIndex>,
+) -> Result<(), Trouble> {
+    let mut pause = FIRST_PAUSE;
+    while pending(control, client, sent).await? {
+        if let Some(index) = index.take() {
+            send_index(control, client, index).await?;
+            continue;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
 }
@@ -143,18 +176,18 @@ async fn ask_all(
 async fn skip_old_replies(
     control: &mut tokio::net::TcpStream,
     minor: Minor,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(), Trouble> {
     let mut client = Client::with_minor(minor);
     client.request(&Request::Version {
         major: MAJOR,
         minor,
     })?;
-    control.write_all(&client.take_output()).await?;
+    in_time(control.write_all(&client.take_output())).await?;
     let mut last = [0; 8];
     let mut read = 0;
     while read < MAX_OLD_REPLIES {
         last.rotate_left(1);
-        last[7] = control.read_u8().await?;
+        last[7] = in_time(control.read_u8()).await?;
         read += 1;
         if read >= last.len() && is_version(last, minor) {
             return Ok(());
@@ -177,11 +210,11 @@ fn is_version(bytes: [u8; 8], agreed: Minor) -> bool {
 async fn pending(
     control: &mut tokio::net::TcpStream,
     client: &mut Client,
-    doubt: &Doubt,
-) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    sent: Sent,
+) -> Result<bool, Trouble> {
     client.request(&Request::DataPending {
-        stream: StreamHandle(doubt.handle),
-        last_net_seq_num: doubt.net_seq_num,
+        stream: StreamHandle(sent.handle),
+        last_net_seq_num: sent.net_seq_num,
     })?;
     match ask(control, client).await? {
         Reply::Pending(Pending::No) => Ok(false),
@@ -197,20 +230,28 @@ async fn pending(
 async fn send_index(
     control: &mut tokio::net::TcpStream,
     client: &mut Client,
-    doubt: &Doubt,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    client.request(&Request::SendIndex(doubt.index()))?;
+    index: PacketIndex,
+) -> Result<(), Trouble> {
+    client.request(&Request::SendIndex(index))?;
     ask(control, client).await.map(|_| ())
 }
 
+/// What the relay daemon does at once, unless it is stuck.
+async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> Result<T, Trouble> {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err("the relay daemon does not answer".into()),
+    }
+}
+
 /// Sends what the client has to say, and reads one reply of four bytes.
-async fn ask(
-    control: &mut tokio::net::TcpStream,
-    client: &mut Client,
-) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
-    control.write_all(&client.take_output()).await?;
+async fn ask(control: &mut tokio::net::TcpStream, client: &mut Client) -> Result<Reply, Trouble> {
     let mut answer = [0; 4];
-    control.read_exact(&mut answer).await?;
+    let asking = async {
+        control.write_all(&client.take_output()).await?;
+        control.read_exact(&mut answer).await
+    };
+    in_time(asking).await?;
     client.on_bytes(&answer);
     let reply = client.next_reply()?;
     reply.ok_or_else(|| "the relay daemon's answer is too short".into())
@@ -237,8 +278,15 @@ pub(super) fn hang_up(sockets: &[SharedFd]) {
 mod tests {
     use super::*;
 
-    /// A relay daemon that says `replies`, and hangs up.
-    async fn settle_with(doubts: u64, replies: &'static [u8]) -> Settled {
+    fn sent(handle: u64) -> Sent {
+        Sent {
+            handle,
+            net_seq_num: 0,
+        }
+    }
+
+    /// A relay daemon that says `replies` about `doubts` packets and `counted` others, and hangs up.
+    async fn settle_with(doubts: u64, counted: u64, replies: &'static [u8]) -> Settled {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let relay = tokio::spawn(async move {
@@ -251,15 +299,15 @@ mod tests {
         let doubts: Vec<_> = (1..=doubts)
             .map(|number| Doubt {
                 stream: StreamKey(number),
-                handle: number,
-                net_seq_num: 0,
+                sent: sent(number),
                 packet: UnderWay {
                     number: 10 + number,
                     ..UnderWay::default()
                 },
             })
             .collect();
-        let settled = settle(&control, Minor(13), &doubts, u64::MAX).await;
+        let counted: Vec<_> = (1..=counted).map(sent).collect();
+        let settled = settle(&control, Minor(13), &doubts, &counted, u64::MAX).await;
         drop(control);
         relay.await.unwrap();
         settled
@@ -270,6 +318,7 @@ mod tests {
         // Version; nothing pending; pending, the index is taken, nothing pending; no such stream.
         let settled = settle_with(
             4,
+            0,
             &[
                 0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 10, 0, 0, 0, 0, 255, 255,
                 255, 255,
@@ -285,8 +334,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn packets_that_were_counted_are_waited_for() {
+        // Version; nothing pending; pending twice, and then no more.
+        const REPLIES: &[u8] = &[
+            0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0,
+        ];
+        let settled = settle_with(0, 2, REPLIES).await;
+        assert!(settled.stored.is_empty());
+        assert_eq!(settled.problem, None);
+        let settled = settle_with(0, 3, REPLIES).await;
+        assert!(settled.problem.is_some(), "the third was never told of");
+    }
+
+    #[tokio::test]
     async fn an_answer_that_makes_no_sense_settles_nothing() {
-        let settled = settle_with(1, &[0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 77]).await;
+        let settled = settle_with(1, 0, &[0, 0, 0, 2, 0, 0, 0, 13, 0, 0, 0, 77]).await;
         assert!(settled.stored.is_empty());
         assert!(settled.problem.unwrap().contains("77"));
     }
