@@ -259,6 +259,14 @@ fn check(held: &Held, counted: &v1::Counters) -> Result<()> {
     Ok(())
 }
 
+/// Nothing was lost.
+fn check_all(held: &Held, counted: &v1::Counters, emitted: u64) -> Result<()> {
+    check(held, counted)?;
+    ensure!(counted.events == emitted, "{counted:?} of {emitted}");
+    ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
+    Ok(())
+}
+
 #[test]
 fn counts_of_a_local_trace() {
     isolated_for(LIMIT, here!(), |w| {
@@ -266,11 +274,7 @@ fn counts_of_a_local_trace() {
         let at = w.path("traces/s");
         let mut client = start(&target, local(&at), BLOCK)?;
         let (counted, emitted) = killed(w, &target, &mut client, APPLICATION, false)?;
-        let held = Held::below(&at)?;
-        check(&held, &counted)?;
-        ensure!(counted.events == emitted, "{counted:?} of {emitted}");
-        ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
-        Ok(())
+        check_all(&Held::below(&at)?, &counted, emitted)
     });
 }
 
@@ -278,11 +282,7 @@ fn counts_at(w: &mut World, toolchain: Toolchain) -> Result<()> {
     let (relay, target) = (w.relay(toolchain)?, w.target(Ours)?);
     let mut client = start(&target, at_relay(&relay), BLOCK)?;
     let (counted, emitted) = killed(w, &target, &mut client, APPLICATION, false)?;
-    let held = Held::below(relay.output())?;
-    check(&held, &counted)?;
-    ensure!(counted.events == emitted, "{counted:?} of {emitted}");
-    ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
-    Ok(())
+    check_all(&Held::below(relay.output())?, &counted, emitted)
 }
 
 #[test]
@@ -379,11 +379,7 @@ fn unread(w: &mut World, toolchain: Toolchain, ended: bool) -> Result<()> {
     let counted = counters(&mut client)?;
     target.script("destroy s")?;
     drop(slow);
-    let held = Held::below(relay.output())?;
-    check(&held, &counted)?;
-    ensure!(counted.events == emitted, "{counted:?} of {emitted}");
-    ensure!((counted.discarded_events, counted.lost_packets) == (0, 0));
-    Ok(())
+    check_all(&Held::below(relay.output())?, &counted, emitted)
 }
 
 #[test]
