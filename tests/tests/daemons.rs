@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::{Signal, eventually, here, isolated, process_state, run, signal};
 
@@ -214,6 +214,49 @@ fn a_session_daemon_signals_its_parent() {
             while [ ! -e "$HOME/ready" ]; do wait "$pid" || [ $? -gt 128 ] || exit 1; done
             kill "$pid"
             wait "$pid"
+        "#;
+        let program = Ours.program("lttng-sessiond")?;
+        run(Command::new("sh")
+            .args(["-c", script])
+            .arg(&program)
+            .env("HOME", w.home()))?
+        .ok()?;
+        Ok(())
+    });
+}
+
+/// Both the daemon and the command go where `LTTNG_RUNDIR` says.
+#[test]
+fn the_run_directory_can_be_elsewhere() {
+    isolated(here!(), |w| {
+        let script = r#"
+            "$0/lttng-sessiond" --no-kernel --daemonize
+            "$0/lttng" --no-sessiond create elsewhere
+            "$0/lttng" --no-sessiond list
+            kill "$(cat "$LTTNG_RUNDIR/lttng-sessiond.pid")"
+        "#;
+        let program = Ours.program("lttng-sessiond")?;
+        let directory = program.parent().context("no directory of programs")?;
+        let output = run(Command::new("sh")
+            .args(["-ec", script])
+            .arg(directory)
+            .env("HOME", w.home())
+            .env("LTTNG_RUNDIR", w.path("rundir")))?;
+        output.ok()?.shows("1) elsewhere [inactive]")?;
+        Ok(())
+    });
+}
+
+/// The signal goes to whoever asked for the background, not to the process that waits for it.
+#[test]
+fn a_session_daemon_in_the_background_signals_its_parent() {
+    isolated(here!(), |w| {
+        let script = r#"
+            trap 'touch "$HOME/ready"' USR1
+            "$0" --no-kernel --sig-parent --background &
+            pid=$!
+            while [ ! -e "$HOME/ready" ]; do wait "$pid" || [ $? -gt 128 ] || exit 1; done
+            kill "$(cat /run/lttng/lttng-sessiond.pid)"
         "#;
         let program = Ours.program("lttng-sessiond")?;
         run(Command::new("sh")

@@ -6,7 +6,7 @@ use std::{fs, io};
 use crate::ui::{Exit, Ui, status};
 
 fn path() -> PathBuf {
-    control::home_directory()
+    places::home_directory()
         .unwrap_or_default()
         .join(".lttngrc")
 }

@@ -36,8 +36,7 @@ pub use context::{ContextField, PerfCounter, PerfDomain};
 pub use error::{status, status_code};
 pub use kernel_location::{KernelLocation, KernelLocationError};
 pub use path::{
-    CONSUMER_HEALTH, CONTROL_SOCKET, HEALTH_SOCKET, SocketPath, group_id, home_directory,
-    run_directories_for_this_user, run_directory, user_id,
+    CONSUMER_HEALTH, CONTROL_SOCKET, HEALTH_SOCKET, SocketPath, run_directories_for_this_user,
 };
 pub use probe::{ProbeLocation, ProbeLocationError};
 pub use requests::{DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT};

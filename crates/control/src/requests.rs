@@ -1,11 +1,11 @@
 //! Short forms of the messages that programs write most.
 
-use crate::home_directory;
 use crate::v1::{
     CreateSessionRequest, DestroySessionRequest, Domain, EnableEventRequest, EventRule,
     GetSessionRequest, NoOutput, Output, RelayOutput, StartSessionRequest, StopSessionRequest,
     output::Kind,
 };
+use places::home_directory;
 
 /// TCP port of a relay daemon's control connection when none is given.
 pub const DEFAULT_CONTROL_PORT: u16 = 5342;

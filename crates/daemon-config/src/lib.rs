@@ -1,4 +1,4 @@
-//! Configuration of the daemons: each has a section of `lttng.conf`, whose keys are its long options.
+//! What the daemons have in common as programs: [`background`], signals, and configuration. Each has a section of `lttng.conf`, whose keys are its long options.
 //!
 //! ```text
 //! /etc/lttng/lttng.conf, HOME/.lttng/lttng.conf, --config  ->  Section  ->  words for the parser of options
@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod background;
+mod hangup;
 mod ini;
 mod section;
 
@@ -16,6 +18,7 @@ use std::{fs, io};
 
 use clap::error::ErrorKind;
 
+pub use hangup::ignores_hangup;
 pub use section::{EntryError, Section, UnknownError, nearest};
 
 const SYSTEM_FILE: &str = "/etc/lttng/lttng.conf";

@@ -3,9 +3,10 @@
 use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
+use control::ErrorCode;
 use control::url::describe_pair;
 use control::v1::output::Kind;
-use control::{ErrorCode, home_directory};
+use places::home_directory;
 use session_file::SavedSession;
 use session_file::client::{make, redirect};
 use session_file::files::{self, FileError};

@@ -6,7 +6,8 @@ use std::ptr;
 
 use control::v1::ListSessionsRequest;
 use control::v1::output::Kind;
-use control::{CallError, Client, ErrorCode, home_directory};
+use control::{CallError, Client, ErrorCode};
+use places::home_directory;
 use session_file::client::gather;
 use session_file::files::{self, FileError};
 

@@ -8,7 +8,6 @@
 
 mod activation;
 mod args;
-mod background;
 mod budget;
 mod commands;
 mod config;
@@ -49,6 +48,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
+use daemon_config::background::{self, Start};
 
 use crate::activation::Inherited;
 use crate::args::Args;
@@ -63,7 +63,7 @@ use crate::relay::Relay;
 use crate::rundir::Temporary;
 use crate::server::{Listeners, Servers, StopSignal};
 use crate::service_manager::ServiceManager;
-use crate::settings::{Background, Settings};
+use crate::settings::Settings;
 use crate::worker::Workers;
 
 fn main() -> ExitCode {
@@ -108,16 +108,16 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         print!("{}", local::ask_for_status(settings)?);
         return Ok(ExitCode::SUCCESS);
     }
-    if settings.background.is_some() && !background::is_detached_process() {
-        let code = background::start()?;
-        if code == ExitCode::SUCCESS {
-            signal_parent(settings)?;
+    let copy = match settings.background.map(background::start).transpose()? {
+        None => None,
+        Some(Start::Copy(copy)) => Some(copy),
+        Some(Start::Over(code)) => {
+            if code == ExitCode::SUCCESS {
+                signal_parent(settings)?;
+            }
+            return Ok(code);
         }
-        return Ok(code);
-    }
-    if settings.background.is_some() {
-        background::detach()?;
-    }
+    };
     settings.enter_working_directory()?;
     let mut inherited = Inherited::take()?;
     let listeners = Listeners::open(settings, &mut inherited)?;
@@ -168,8 +168,8 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
     let local = LocalService::start(sockets, &relay, servers.watch(), facts);
     let local = local.context("cannot start threads")?;
     let mut manager = ServiceManager::ready(&format!("traces go to {}", settings.output.display()));
-    match settings.background {
-        Some(how) => background::report_ready(how == Background::CloseStreams)?,
+    match copy {
+        Some(copy) => copy.ready(settings.directory_in_background())?,
         None => signal_parent(settings)?,
     }
     server::serve(
@@ -214,7 +214,7 @@ fn announce(
     }
     if settings.port_files {
         let directory = settings.run_directory.as_deref();
-        let directory = directory.context("no run directory: set LTTNG_RUNDIR or HOME")?;
+        let directory = directory.context("no run directory: set LTTNG_RUNDIR or LTTNG_HOME")?;
         rundir::create(directory)?;
         for (name, port) in &ports {
             let path = directory.join(format!("{name}.port"));

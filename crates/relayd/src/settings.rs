@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use daemon_config::background::Console;
+use places::home_directory;
 use relay::server::layout::Grouping;
 
 use crate::args::Args;
 use crate::config::from_here;
 use crate::confine::Confine;
 use crate::keepalive::KeepAlive;
-use crate::rundir::{self, home_directory};
+use crate::rundir::{self, TRACING_GROUP};
 use crate::url::ListenUrl;
 
 /// What the daemon works with.
@@ -23,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) grouping: Grouping,
     pub(crate) clear_allowed: bool,
     pub(crate) data_from_anywhere: bool,
-    pub(crate) background: Option<Background>,
+    pub(crate) background: Option<Console>,
     pub(crate) fd_pool_size: Option<usize>,
     pub(crate) keep_alive: KeepAlive,
     /// Made when something is put there; `None`: there is no home directory to put it into.
@@ -41,13 +43,6 @@ pub(crate) struct Settings {
     /// Serve metrics there.
     pub(crate) metrics: Option<SocketAddr>,
     working_directory: Option<PathBuf>,
-}
-
-/// How to run in the background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Background {
-    CloseStreams,
-    KeepStreams,
 }
 
 impl Settings {
@@ -73,10 +68,10 @@ impl Settings {
             },
             data_from_anywhere: is_on(args.data_from_anywhere),
             clear_allowed: !is_on(args.disallow_clear),
-            background: if is_on(args.daemonize) {
-                Some(Background::CloseStreams)
+            background: if is_on(args.background) {
+                Some(Console::Kept)
             } else {
-                is_on(args.background).then_some(Background::KeepStreams)
+                is_on(args.daemonize).then_some(Console::Closed)
             },
             fd_pool_size: args.fd_pool_size.map(|size| size as usize),
             keep_alive: KeepAlive::new(args),
@@ -90,12 +85,22 @@ impl Settings {
                 Some(true) => Confine::Always,
                 Some(false) => Confine::Never,
             },
-            group: args.group.clone().unwrap_or_else(|| "tracing".to_owned()),
+            group: args
+                .group
+                .clone()
+                .unwrap_or_else(|| TRACING_GROUP.to_owned()),
             health_socket: from_here(args.health_socket.as_deref())?,
             status_socket: from_here(args.status_socket.as_deref())?,
             metrics: metrics(args)?,
             working_directory: args.working_directory.clone(),
         })
+    }
+
+    /// Where a daemon in the background goes: away from the directory of the user, which may be on a disk that
+    /// is to be unmounted.
+    pub(crate) fn directory_in_background(&self) -> Option<&Path> {
+        let elsewhere = self.working_directory.is_none();
+        elsewhere.then_some(Path::new("/"))
     }
 
     /// Changes to the working directory, if one was given.
@@ -134,7 +139,8 @@ fn output(given: Option<&Path>) -> anyhow::Result<PathBuf> {
         }
         return Ok(path.to_owned());
     }
-    let home = home_directory()
-        .context("neither LTTNG_HOME nor HOME is set: give the output directory with --output")?;
+    let home = home_directory().context(
+        "there is no home directory: set LTTNG_HOME, or give the output directory with --output",
+    )?;
     Ok(home.join("lttng-traces"))
 }

@@ -15,7 +15,7 @@ const SYSTEM: &str = "/etc/lttng/sessions/auto";
 /// daemon's user, through the daemon's own `socket`. What goes wrong is logged, and keeps nothing else from being
 /// loaded.
 pub(crate) async fn load(socket: PathBuf, given: Option<PathBuf>) {
-    let home = control::home_directory();
+    let home = places::home_directory();
     let places = match given {
         Some(place) => vec![place],
         None => {

@@ -7,7 +7,6 @@ mod app;
 mod autoload;
 mod consumer_path;
 mod daemon;
-mod daemonize;
 mod health;
 mod host;
 mod lock;
@@ -24,6 +23,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::CommandFactory;
 use control::v1::session_daemon_server::SessionDaemonServer;
+use daemon_config::background::{self, Console, Start};
+use daemon_config::ignores_hangup;
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, kill_process, setrlimit};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +34,7 @@ use tracing_subscriber::EnvFilter;
 use crate::consumer_path::consumer_path;
 use crate::daemon::Daemon;
 use crate::host::Host;
-use crate::options::{Found, Options, Refused};
+use crate::options::{Found, Options, Refused, TRACING_GROUP};
 use crate::rundir::{Listeners, Paths, RunDirectory};
 use crate::service::{Access, Service};
 use crate::session::ConsumerProgram;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     }
     log_to_stderr(&options);
     // The copy in the background was given the same ones.
-    if !options.background_copy && !without_effect.is_empty() {
+    if !background::is_copy() && !without_effect.is_empty() {
         let which = without_effect.join(", ");
         tracing::warn!("without effect, see --help: {which}");
     }
@@ -115,13 +116,15 @@ fn log_to_stderr(options: &Options) {
 }
 
 fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let background = options.background || options.daemonize;
-    if background && !options.background_copy {
-        return daemonize::start_copy(options.background);
-    }
-    let copy = match options.background_copy {
-        true => Some(daemonize::Copy::begin(options.background)?),
-        false => None,
+    let copy = match console(options).map(background::start).transpose()? {
+        None => None,
+        Some(Start::Copy(copy)) => Some(copy),
+        Some(Start::Over(code)) => {
+            if code == ExitCode::SUCCESS {
+                signal_parent(options)?;
+            }
+            return Ok(code);
+        }
     };
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -133,15 +136,28 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Result<()> {
+/// What becomes of the console of a daemon in the background.
+fn console(options: &Options) -> Option<Console> {
+    match (options.background, options.daemonize) {
+        (true, _) => Some(Console::Kept),
+        (false, true) => Some(Console::Closed),
+        (false, false) => None,
+    }
+}
+
+async fn serve(options: &Options, copy: Option<background::Copy>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = match ignores_hangup() {
         true => None,
         false => Some(signal(SignalKind::hangup())?),
     };
-    let tracing_gid = control::group_id(&options.group);
+    let tracing_gid = places::group_id(&options.group);
     let own_uid = rustix::process::geteuid().as_raw();
+    if own_uid == 0 && tracing_gid.is_none() && options.group != TRACING_GROUP {
+        let name = &options.group;
+        tracing::warn!("there is no group `{name}`: only root may control this daemon");
+    }
     let consumer = ConsumerProgram {
         path: consumer_path(options)?,
         verbose: options.verbose_consumer,
@@ -201,28 +217,27 @@ async fn serve(options: &Options, copy: Option<daemonize::Copy>) -> anyhow::Resu
     Ok(())
 }
 
-/// Whoever started us wants us to outlive the terminal (`nohup`).
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mut lines = status.lines();
-    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 << (Signal::HUP.as_raw() - 1) != 0)
-}
-
 /// Everything listens: says so to everybody who waits for it.
 fn announce(
     directory: &RunDirectory,
     options: &Options,
-    copy: Option<daemonize::Copy>,
+    copy: Option<background::Copy>,
 ) -> anyhow::Result<()> {
     directory.announce()?;
+    // No service manager: nothing to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    match copy {
+        // The process that waits for it signals its own parent.
+        Some(copy) => Ok(copy.ready(None)?),
+        None => signal_parent(options),
+    }
+}
+
+fn signal_parent(options: &Options) -> anyhow::Result<()> {
     if let (true, Some(parent)) = (options.sig_parent, getppid()) {
         kill_process(parent, Signal::USR1).context("cannot signal the parent process")?;
     }
-    // No service manager: nothing to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    copy.map_or(Ok(()), daemonize::Copy::ready)
+    Ok(())
 }
 
 fn raise_descriptor_limit() {

@@ -7,8 +7,10 @@ use anyhow::Context;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser};
 use daemon_config::{Section, boolean, first_line};
 
+/// Many systems do without it.
+pub(crate) const TRACING_GROUP: &str = "tracing";
 /// Options that mean something on the command line only; in files they are skipped, as stock does.
-const COMMAND_LINE_ONLY: [&str; 4] = ["help", "config", "version", "background-copy"];
+const COMMAND_LINE_ONLY: [&str; 3] = ["help", "config", "version"];
 
 /// The LTTng session daemon: manages recording sessions and the applications traced in them.
 ///
@@ -20,6 +22,7 @@ const COMMAND_LINE_ONLY: [&str; 4] = ["help", "config", "version", "background-c
     name = "lttng-sessiond",
     disable_version_flag = true,
     args_override_self = true,
+    infer_long_args = true,
     max_term_width = 100
 )]
 pub(crate) struct Options {
@@ -43,7 +46,7 @@ pub(crate) struct Options {
     pub config: Option<PathBuf>,
 
     /// Users of this group may control a daemon that runs as root
-    #[arg(short, long, default_value = "tracing")]
+    #[arg(short, long, default_value = TRACING_GROUP)]
     pub group: String,
 
     /// Directory of sockets and of the pid file [default: /var/run/lttng as root, else
@@ -101,10 +104,6 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     unused: Unused,
-
-    /// This process was started by `--background` or `--daemonize`
-    #[arg(long, hide = true)]
-    pub background_copy: bool,
 }
 
 /// Options of stock for parts that this daemon does not have.
@@ -190,7 +189,7 @@ pub(crate) fn find(arguments: Vec<OsString>) -> Result<Found, Refused> {
 
 fn from_files(line: &Options) -> anyhow::Result<Vec<OsString>> {
     let section = Section::new("sessiond", Options::command(), &COMMAND_LINE_ONLY);
-    let home = control::home_directory();
+    let home = places::home_directory();
     let mut all = Vec::new();
     for file in daemon_config::read(&section, home.as_deref(), line.config.as_deref())? {
         let alone = ["lttng-sessiond"]

@@ -43,7 +43,7 @@ pub(crate) struct Paths {
 impl Paths {
     /// From the options and the environment.
     pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
-        let directory = options.rundir.clone().or_else(control::run_directory);
+        let directory = options.rundir.clone().or_else(places::run_directory);
         let directory = directory.context(
             "no run directory: neither HOME nor LTTNG_HOME is set; set one or give --rundir",
         )?;

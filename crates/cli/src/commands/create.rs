@@ -171,7 +171,7 @@ fn document(session: Option<mi::Element>) -> Document {
 
 /// Where the caller's files go by default.
 pub(super) fn home() -> String {
-    let home = control::home_directory().unwrap_or_default();
+    let home = places::home_directory().unwrap_or_default();
     home.to_string_lossy().into_owned()
 }
 

@@ -173,7 +173,7 @@ async fn make(client: &mut Client, saved: &SavedSession, overwrite: bool) -> Res
 
 /// The sessions of all files; whether some file was broken, which was said.
 fn find(ui: &Ui, given: Option<&str>) -> Result<(Vec<SavedSession>, bool), u8> {
-    let home = control::home_directory();
+    let home = places::home_directory();
     let found = files::find(given.map(Path::new), home.as_deref()).map_err(|error| {
         let code = match error {
             FileError::Read { .. } => ErrorCode::LOAD_INVALID_CONFIG,

@@ -71,7 +71,7 @@ fn document(name: Option<&str>, place: Option<&str>, success: bool) -> Document 
 
 fn directory(ui: &Ui, given: Option<&str>) -> Result<PathBuf, Exit> {
     let Some(given) = given else {
-        let Some(home) = control::home_directory() else {
+        let Some(home) = places::home_directory() else {
             return Err(ui.fail("There is no home directory: say where with --output-path"));
         };
         return Ok(files::user_directory(&home));

@@ -7,8 +7,8 @@ use daemon_config::{Section, UnknownError, first_line, nearest};
 use crate::args::Args;
 
 const PREFIX: &str = "LTTNG_RELAYD_";
-/// Variables that are no options.
-const INTERNAL: [&str; 1] = [crate::background::VARIABLE];
+/// What stock reads on Solaris only.
+const WITHOUT_EFFECT: [&str; 1] = ["LTTNG_RELAYD_TCP_KEEP_ALIVE_ABORT_THRESHOLD"];
 /// Options that mean something on the command line only; in files they are skipped, as stock does.
 const COMMAND_LINE_ONLY: [&str; 4] = ["help", "config", "status", "version"];
 /// An option whose variable stock has named differently.
@@ -19,9 +19,9 @@ pub(super) fn section() -> Section {
     Section::new("relayd", Args::command(), &COMMAND_LINE_ONLY)
 }
 
-/// Is this variable one of ours?
+/// Does this variable mean something to us?
 pub(super) fn is_of_relayd(variable: &str) -> bool {
-    variable.starts_with(PREFIX) && !INTERNAL.contains(&variable)
+    variable.starts_with(PREFIX) && !WITHOUT_EFFECT.contains(&variable)
 }
 
 /// The option a variable stands for.

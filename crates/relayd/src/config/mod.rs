@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use places::home_directory;
 
 use crate::args::Args;
-use crate::rundir::home_directory;
 
 /// All options there are, and what is odd about them but no reason to stop.
 #[derive(Debug)]

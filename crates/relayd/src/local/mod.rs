@@ -64,6 +64,7 @@ impl Sockets {
             };
             given.clone().or_else(default)
         };
+        rundir::warn_without_group(&settings.group);
         if let Some(path) = path(&settings.health_socket, "health") {
             sockets.health = sockets.add(&path, &settings.group);
         }

@@ -24,11 +24,11 @@ pub(crate) fn ask(settings: &Settings) -> anyhow::Result<String> {
         return ask_one(path).with_context(|| format!("no answer on {}", path.display()));
     }
     let own = settings.run_directory.as_deref();
-    let own = own.context("no run directory: set LTTNG_RUNDIR or HOME")?;
+    let own = own.context("no run directory: set LTTNG_RUNDIR or LTTNG_HOME")?;
     // Members of the tracing group may ask the system's daemons too.
     let system = rundir::system();
     let mut directories = vec![own];
-    if own != system && std::env::var_os("LTTNG_RUNDIR").is_none() {
+    if own != system && places::named_run_directory().is_none() {
         directories.push(&system);
     }
     let mut answers = Vec::new();

@@ -1,7 +1,8 @@
 //! Process attribute trackers as messages.
 
 use control::v1::process_attribute_value::Kind;
-use control::{ErrorCode, user_id, v1};
+use control::{ErrorCode, v1};
+use places::user_id;
 
 use crate::session::plan::{Plan, Refusal};
 use crate::session::trackers::{Attribute, Policy, Value};
@@ -50,11 +51,7 @@ pub(super) fn value(
     let (id, code, what) = match attribute {
         Attribute::Vpid => return Err(invalid("processes have no names, only numbers")),
         Attribute::Vuid => (user_id(&name), ErrorCode::USER_NOT_FOUND, "user"),
-        Attribute::Vgid => (
-            control::group_id(&name),
-            ErrorCode::GROUP_NOT_FOUND,
-            "group",
-        ),
+        Attribute::Vgid => (places::group_id(&name), ErrorCode::GROUP_NOT_FOUND, "group"),
     };
     match id {
         Some(id) => Ok(Value {
