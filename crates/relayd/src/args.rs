@@ -29,6 +29,7 @@ use crate::url::ListenUrl;
     name = "lttng-relayd",
     disable_version_flag = true,
     args_override_self = true,
+    infer_long_args = true,
     max_term_width = 100
 )]
 pub(crate) struct Args {
@@ -71,11 +72,12 @@ pub(crate) struct Args {
     pub(crate) disallow_clear: Option<bool>,
 
     /// Run in the background, with standard streams closed; returns when connections are accepted.
-    #[arg(short, long, conflicts_with = "background", num_args = 0..=1, require_equals = true,
+    #[arg(short, long, num_args = 0..=1, require_equals = true,
         default_missing_value = "yes", value_parser = boolean, value_name = "BOOL")]
     pub(crate) daemonize: Option<bool>,
 
-    /// Run in the background, with standard streams kept; returns when connections are accepted.
+    /// Run in the background, with standard streams kept; returns when connections are accepted. Stronger
+    /// than --daemonize.
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "yes",
         value_parser = boolean, value_name = "BOOL")]
     pub(crate) background: Option<bool>,

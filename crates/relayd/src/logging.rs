@@ -2,6 +2,7 @@
 //! straight into the journal with their fields.
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
@@ -33,6 +34,8 @@ pub(crate) fn init(verbose: u8) {
     let stderr = journal.is_none().then(|| {
         tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
+            // In a file they would be in the way.
+            .with_ansi(std::io::stderr().is_terminal())
             .event_format(Prefixed)
     });
     tracing_subscriber::registry()

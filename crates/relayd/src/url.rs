@@ -85,17 +85,17 @@ impl FromStr for ListenUrl {
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    #[error("cannot find an address for `{host}`: {source}")]
+    #[error("cannot find an address for `{host}`: {reason}")]
     Resolve {
         host: String,
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     #[error("`{host}` has no IPv{version} address")]
     NoAddress { host: String, version: u8 },
-    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    #[error("cannot listen on {address}: {reason}{}", hint(reason))]
     Bind {
         address: SocketAddr,
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -131,9 +131,9 @@ impl ListenUrl {
         let host = &self.host;
         let candidates = (host.as_str(), self.port.unwrap_or(0))
             .to_socket_addrs()
-            .map_err(|source| ListenError::Resolve {
+            .map_err(|reason| ListenError::Resolve {
                 host: host.clone(),
-                source,
+                reason,
             })?;
         let (wanted, version) = match self.family {
             Family::V4 => (IpAddr::is_ipv4 as fn(&IpAddr) -> bool, 4),
@@ -153,7 +153,7 @@ impl ListenUrl {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        bind().map_err(|source| ListenError::Bind { address, source })
+        bind().map_err(|reason| ListenError::Bind { address, reason })
     }
 }
 

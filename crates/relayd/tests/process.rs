@@ -121,10 +121,12 @@ fn port_in_use(options: &[&str]) -> Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lttng-relayd"));
     let address = taken.local_addr()?.to_string();
     let output = run(command.arg(url).args(options).args(["-o", "/run/out"]))?;
-    output
-        .code(1)?
-        .says(&address)?
-        .says("Address already in use")
+    let output = output.code(1)?.says(&address)?;
+    ensure!(
+        output.stderr.matches("Address already in use").count() == 1,
+        "{output}"
+    );
+    Ok(output)
 }
 
 #[test]
@@ -164,6 +166,94 @@ fn bad_arguments_are_told_and_exit_1() {
                 .says(says)
                 .with_context(|| format!("{args:?}"))?;
         }
+        Ok(())
+    });
+}
+
+/// What a daemon with these options says until it is ready, without `-v` or with it.
+fn said_until_ready(w: &World, args: &[&str]) -> Result<String> {
+    let [pid_file, said] = ["relayd.pid", "said"].map(|name| w.path(name));
+    let status = relayd(&["-b", "-o", &text(&w.path("out"))])
+        .args(args)
+        .arg("--pid-file")
+        .arg(&pid_file)
+        .stderr(fs::File::create(&said)?)
+        .status()?;
+    ensure!(status.success(), "{status}");
+    let pid: u32 = fs::read_to_string(&pid_file)?.trim().parse()?;
+    signal(pid, Signal::TERM)?;
+    eventually("it ends", || Ok((!pid_file.exists()).then_some(())))?;
+    Ok(fs::read_to_string(said)?)
+}
+
+#[test]
+fn messages_in_a_file_are_plain_text() {
+    isolated(here!(), |w| {
+        let said = said_until_ready(w, &["-v"])?;
+        ensure!(
+            said.contains("confinement=") && !said.contains('\x1b'),
+            "{said:?}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_group_that_is_not_there_is_told() {
+    isolated(here!(), |w| {
+        let said = said_until_ready(w, &["--group=nobody-has-this"])?;
+        ensure!(said.contains("no group `nobody-has-this`"), "{said}");
+        ensure!(said_until_ready(w, &["--group=daemon"])?.is_empty());
+        Ok(())
+    });
+}
+
+/// As with stock, it stays where it was told to be; `--background` is stronger than `--daemonize`; long options
+/// may be abbreviated.
+#[test]
+fn a_daemon_in_the_background_works_in_its_directory() {
+    isolated(here!(), |w| {
+        let pid_file = w.path("relayd.pid");
+        let directory = w.path("here");
+        fs::create_dir(&directory)?;
+        let status = relayd(&["-d", "-b", "-w", &text(&directory)])
+            .args(["--out", &text(&w.path("out")), "--pid", &text(&pid_file)])
+            .stdout(fs::File::create(w.path("said"))?)
+            .status()?;
+        ensure!(status.success(), "{status}");
+        let pid: u32 = fs::read_to_string(&pid_file)?.trim().parse()?;
+        ensure!(fs::read_link(format!("/proc/{pid}/cwd"))? == directory);
+        ensure!(fs::read_link(format!("/proc/{pid}/fd/1"))? == w.path("said"));
+        signal(pid, Signal::TERM)?;
+        eventually("it ends", || Ok((!pid_file.exists()).then_some(())))
+    });
+}
+
+#[test]
+fn hanging_up_ends_it_in_order() {
+    isolated(here!(), |w| {
+        let pid_file = w.path("relayd.pid");
+        // Whoever runs the tests may ignore the signal.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=HUP")
+            .arg(env!("CARGO_BIN_EXE_lttng-relayd"));
+        let mut daemon = command
+            .args([
+                "-C",
+                "tcp://127.0.0.1:0",
+                "-D",
+                "tcp://127.0.0.1:0",
+                "-L",
+                "tcp://127.0.0.1:0",
+            ])
+            .args(["-o", &text(&w.path("out")), "--pid-file", &text(&pid_file)])
+            .args(["--port-file", &text(&w.path("relayd.ports"))])
+            .spawn()?;
+        eventually("it is ready", || Ok(ports(&w.path("relayd.ports")).ok()))?;
+        signal(daemon.id(), Signal::HUP)?;
+        let status = daemon.wait()?;
+        ensure!(status.success() && !pid_file.exists(), "{status}");
         Ok(())
     });
 }
