@@ -5,18 +5,28 @@
 //! event.
 //!
 //! ```
-//! use filter::{Expression, kernel::{KernelField, translate}};
+//! use filter::{Expression, kernel::{Content, KernelField, Number, translate}};
 //!
 //! let expression = Expression::parse("prev_comm == \"bash*\" || (flags & 4) != 0")?;
+//! let flags = Number { bits: 32, signed: false };
 //! let text = translate(&expression, &|path| {
 //!     let filter::Step::Name(name) = &path.steps[0] else { return None };
-//!     Some(KernelField { name: name.clone(), is_text: name == "prev_comm" })
+//!     let content = match name.as_str() {
+//!         "prev_comm" => Content::Text,
+//!         _ => Content::Number { stored: flags, meant: flags },
+//!     };
+//!     Some(KernelField { name: name.clone(), content })
 //! })?;
 //! assert_eq!(text, r#"(prev_comm ~ "bash*") || (flags & 0x4)"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{BinaryOp, Expression, FieldPath, LogicalOp, Node, Step, UnaryOp, glob};
+mod value;
+
+pub use value::Number;
+
+use crate::{BinaryOp, Expression, FieldPath, LogicalOp, Node, Root, Step, UnaryOp, glob};
+use value::Value;
 
 /// Longest string that the kernel compares with, bytes.
 const MAX_TEXT: usize = 255;
@@ -26,8 +36,24 @@ const MAX_TEXT: usize = 255;
 pub struct KernelField {
     /// The kernel's name of it.
     pub name: String,
-    /// It holds text.
-    pub is_text: bool,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a field of the kernel can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text.
+    Text,
+    /// A number.
+    Number {
+        /// As it lies in the kernel's record.
+        stored: Number,
+        /// As it is in the trace.
+        meant: Number,
+    },
+    /// Nothing: the kernel compares no such field, or not as the trace has it.
+    Opaque,
 }
 
 /// Why there is no such filter of the kernel.
@@ -42,6 +68,11 @@ pub enum KernelFilterError {
     /// A comparison of text with a number.
     #[error("`{0}` is compared with something of another type")]
     Type(String),
+    /// A comparison with an array, a structure, or an address that the kernel looks behind.
+    #[error(
+        "the kernel's filters cannot compare `{0}`, which is neither a number nor text for them"
+    )]
+    Opaque(String),
     /// A string that cannot be written down.
     #[error("the kernel cannot compare with the string `{0}`")]
     Text(String),
@@ -52,13 +83,34 @@ type Result<T> = std::result::Result<T, KernelFilterError>;
 /// Looks up a field.
 pub type Lookup<'a> = dyn Fn(&FieldPath) -> Option<KernelField> + 'a;
 
+/// A field and what the user calls it.
+struct Known {
+    shown: String,
+    field: KernelField,
+}
+
+impl Known {
+    fn number(&self) -> Result<Value> {
+        match self.field.content {
+            Content::Number { stored, meant } => Ok(Value {
+                name: self.field.name.clone(),
+                stored,
+                meant,
+            }),
+            Content::Text => Err(KernelFilterError::Type(self.shown.clone())),
+            Content::Opaque => Err(KernelFilterError::Opaque(self.shown.clone())),
+        }
+    }
+}
+
 /// An operand on the way.
 enum Operand {
-    Field(KernelField),
-    Number(i64),
+    Field(Known),
+    /// From the least signed number of 64 bits to the largest one without a sign.
+    Number(i128),
     Text(String),
     /// A field and bits of it.
-    Bits(KernelField, i64),
+    Bits(Known, u64),
     /// A condition in the kernel's language, and whether it is more than a comparison.
     Condition(String),
 }
@@ -73,7 +125,7 @@ pub fn translate(expression: &Expression, lookup: &Lookup<'_>) -> Result<String>
     for node in expression.nodes() {
         let operand = match node {
             Node::Field(path) => Operand::Field(field(path, lookup)?),
-            Node::Integer(number) => Operand::Number(*number as i64),
+            Node::Integer(number) => Operand::Number((*number).into()),
             Node::Float(_) => return Err(KernelFilterError::NotThere("floating point numbers")),
             Node::String(text) => Operand::Text(text.clone()),
             Node::Unary(op) => unary(*op, pop(&mut stack)?)?,
@@ -104,9 +156,15 @@ fn pop(stack: &mut Vec<Operand>) -> Result<Operand> {
         .ok_or(KernelFilterError::NotThere("expressions like this"))
 }
 
-fn field(path: &FieldPath, lookup: &Lookup<'_>) -> Result<KernelField> {
+fn field(path: &FieldPath, lookup: &Lookup<'_>) -> Result<Known> {
     match path.steps[..] {
-        [Step::Name(_)] => lookup(path).ok_or_else(|| KernelFilterError::NoField(name_of(path))),
+        [Step::Name(_)] => match lookup(path) {
+            Some(field) => Ok(Known {
+                shown: name_of(path),
+                field,
+            }),
+            None => Err(KernelFilterError::NoField(name_of(path))),
+        },
         _ => Err(KernelFilterError::NotThere(
             "access to elements and members of fields",
         )),
@@ -118,14 +176,21 @@ fn name_of(path: &FieldPath) -> String {
         Step::Name(name) => name.clone(),
         Step::Index(index) => index.to_string(),
     });
-    steps.collect::<Vec<_>>().join(".")
+    let name = steps.collect::<Vec<_>>().join(".");
+    match path.root {
+        Root::Payload => name,
+        Root::Context => format!("$ctx.{name}"),
+        Root::AppContext => format!("$app.{name}"),
+    }
 }
 
 fn unary(op: UnaryOp, operand: Operand) -> Result<Operand> {
     Ok(match (op, operand) {
         (UnaryOp::Plus, operand) => operand,
-        (UnaryOp::Minus, Operand::Number(number)) => Operand::Number(number.wrapping_neg()),
-        (UnaryOp::BitNot, Operand::Number(number)) => Operand::Number(!number),
+        (UnaryOp::Minus, Operand::Number(number)) => {
+            Operand::Number((number as i64).wrapping_neg().into())
+        }
+        (UnaryOp::BitNot, Operand::Number(number)) => Operand::Number((!number as i64).into()),
         (UnaryOp::Not, Operand::Number(number)) => Operand::Number((number == 0).into()),
         (UnaryOp::Not, operand) => Operand::Condition(format!("!({})", condition(operand)?)),
         (UnaryOp::Minus | UnaryOp::BitNot, _) => {
@@ -142,13 +207,13 @@ fn binary(op: BinaryOp, left: Operand, right: Operand) -> Result<Operand> {
         (Field(field), Number(number)) | (Number(number), Field(field))
             if op == BinaryOp::BitAnd =>
         {
-            return Ok(Bits(field, number));
+            return Ok(Bits(field, number as u64));
         }
-        (Field(field), Number(number)) => compare(&field, sign(op)?, number)?,
-        (Number(number), Field(field)) => compare(&field, sign(flipped(op))?, number)?,
+        (Field(field), Number(number)) => compare(&field, op, number)?,
+        (Number(number), Field(field)) => compare(&field, flipped(op), number)?,
         (Field(field), Text(text)) | (Text(text), Field(field)) => compare_text(op, &field, &text)?,
         (Bits(field, bits), Number(number)) | (Number(number), Bits(field, bits)) => {
-            test_bits(op, &field, bits, number)?
+            test_bits(op, &field, bits, number as u64)?
         }
         (Field(_), Field(_)) => {
             return Err(KernelFilterError::NotThere("comparisons of two fields"));
@@ -163,14 +228,15 @@ fn binary(op: BinaryOp, left: Operand, right: Operand) -> Result<Operand> {
     Ok(Condition(condition))
 }
 
-fn constant(op: BinaryOp, left: i64, right: i64) -> Result<Operand> {
+fn constant(op: BinaryOp, left: i128, right: i128) -> Result<Operand> {
     let shift = u32::try_from(right).unwrap_or(u32::MAX);
+    let bits = left as u64;
     Ok(Operand::Number(match op {
-        BinaryOp::ShiftLeft => left.checked_shl(shift).unwrap_or(0),
-        BinaryOp::ShiftRight => left.checked_shr(shift).unwrap_or(0),
-        BinaryOp::BitAnd => left & right,
-        BinaryOp::BitXor => left ^ right,
-        BinaryOp::BitOr => left | right,
+        BinaryOp::ShiftLeft => bits.checked_shl(shift).unwrap_or(0).into(),
+        BinaryOp::ShiftRight => bits.checked_shr(shift).unwrap_or(0).into(),
+        BinaryOp::BitAnd => (bits & right as u64).into(),
+        BinaryOp::BitXor => (bits ^ right as u64).into(),
+        BinaryOp::BitOr => (bits | right as u64).into(),
         BinaryOp::Less => (left < right).into(),
         BinaryOp::Greater => (left > right).into(),
         BinaryOp::LessEqual => (left <= right).into(),
@@ -206,16 +272,16 @@ fn flipped(op: BinaryOp) -> BinaryOp {
     }
 }
 
-fn compare(field: &KernelField, sign: &str, number: i64) -> Result<String> {
-    if field.is_text {
-        return Err(KernelFilterError::Type(field.name.clone()));
-    }
-    Ok(format!("{} {sign} {number}", field.name))
+fn compare(field: &Known, op: BinaryOp, number: i128) -> Result<String> {
+    let sign = sign(op)?;
+    Ok(field.number()?.compare(op, sign, number))
 }
 
-fn compare_text(op: BinaryOp, field: &KernelField, text: &str) -> Result<String> {
-    if !field.is_text {
-        return Err(KernelFilterError::Type(field.name.clone()));
+fn compare_text(op: BinaryOp, field: &Known, text: &str) -> Result<String> {
+    match field.field.content {
+        Content::Text => {}
+        Content::Number { .. } => return Err(KernelFilterError::Type(field.shown.clone())),
+        Content::Opaque => return Err(KernelFilterError::Opaque(field.shown.clone())),
     }
     let pattern = glob::is_pattern(text);
     let written = if pattern { as_glob(text) } else { plain(text) };
@@ -227,7 +293,7 @@ fn compare_text(op: BinaryOp, field: &KernelField, text: &str) -> Result<String>
     if written.len() > MAX_TEXT || written.contains('\0') {
         return Err(KernelFilterError::Text(text.to_owned()));
     }
-    let name = &field.name;
+    let name = &field.field.name;
     Ok(match (op, pattern) {
         (BinaryOp::Equal, true) => format!("{name} ~ {quote}{written}{quote}"),
         (BinaryOp::NotEqual, true) => format!("!({name} ~ {quote}{written}{quote})"),
@@ -267,33 +333,23 @@ fn as_glob(text: &str) -> String {
     out
 }
 
-fn test_bits(op: BinaryOp, field: &KernelField, bits: i64, number: i64) -> Result<String> {
-    let test = test(field, bits)?;
-    let one_bit = (bits as u64).is_power_of_two();
-    match (op, number) {
-        (BinaryOp::NotEqual, 0) => Ok(test),
-        (BinaryOp::Equal, 0) => Ok(format!("!({test})")),
-        (BinaryOp::Equal, number) if one_bit && number == bits => Ok(test),
-        (BinaryOp::NotEqual, number) if one_bit && number == bits => Ok(format!("!({test})")),
-        _ => Err(KernelFilterError::NotThere(
-            "comparisons of several bits but with 0",
-        )),
+fn test_bits(op: BinaryOp, field: &Known, bits: u64, pattern: u64) -> Result<String> {
+    let value = field.number()?;
+    match (op, pattern) {
+        (BinaryOp::NotEqual, 0) => Ok(value.has_any(bits)),
+        (BinaryOp::Equal, 0) => Ok(format!("!({})", value.has_any(bits))),
+        (BinaryOp::Equal, _) => Ok(value.has_exactly(bits, pattern)),
+        (BinaryOp::NotEqual, _) => Ok(format!("!({})", value.has_exactly(bits, pattern))),
+        _ => Err(KernelFilterError::NotThere("order of bits")),
     }
-}
-
-fn test(field: &KernelField, bits: i64) -> Result<String> {
-    if field.is_text {
-        return Err(KernelFilterError::Type(field.name.clone()));
-    }
-    Ok(format!("{} & {:#x}", field.name, bits as u64))
 }
 
 /// What an operand means when it stands alone.
 fn condition(operand: Operand) -> Result<String> {
     match operand {
         Operand::Condition(text) => Ok(text),
-        Operand::Field(field) => compare(&field, "!=", 0),
-        Operand::Bits(field, bits) => test(&field, bits),
+        Operand::Field(field) => compare(&field, BinaryOp::NotEqual, 0),
+        Operand::Bits(field, bits) => Ok(field.number()?.has_any(bits)),
         Operand::Number(_) => Err(KernelFilterError::NotThere("conditions without a field")),
         Operand::Text(text) => Err(KernelFilterError::Text(text)),
     }
@@ -302,7 +358,6 @@ fn condition(operand: Operand) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Root;
 
     fn translated(text: &str) -> Result<String> {
         let lookup = |path: &FieldPath| {
@@ -310,14 +365,23 @@ mod tests {
                 return None;
             };
             let name = match (path.root, name.as_str()) {
-                (Root::Payload, "a" | "b" | "comm") => name.clone(),
+                (Root::Payload, "a" | "b" | "comm" | "row") => name.clone(),
                 (Root::Context, "tid") => "common_pid".to_owned(),
                 _ => return None,
             };
-            Some(KernelField {
-                is_text: name == "comm",
-                name,
-            })
+            let int = Number {
+                bits: 32,
+                signed: true,
+            };
+            let content = match name.as_str() {
+                "comm" => Content::Text,
+                "row" => Content::Opaque,
+                _ => Content::Number {
+                    stored: int,
+                    meant: int,
+                },
+            };
+            Some(KernelField { name, content })
         };
         translate(&Expression::parse(text).unwrap(), &lookup)
     }
@@ -334,6 +398,9 @@ mod tests {
             ("(a & 6) == 0", "!(a & 0x6)"),
             ("(a & 4) == 4", "a & 0x4"),
             ("(a & (1 << 3)) != 0", "a & 0x8"),
+            ("(a & 7) == 5", "(a & 0x1) && (a & 0x4) && (!(a & 0x2))"),
+            ("(a & 6) != 2", "!((a & 0x2) && (!(a & 0x4)))"),
+            ("a < ~0", "a < -1"),
             ("$ctx.tid == 7", "common_pid == 7"),
             ("comm == \"x\"", "comm == \"x\""),
             ("comm != \"x*\"", "!(comm ~ \"x*\")"),
@@ -354,15 +421,17 @@ mod tests {
                 "a == b",
                 "the kernel's filters have no comparisons of two fields",
             ),
+            ("(a & 6) < 2", "the kernel's filters have no order of bits"),
             (
-                "(a & 6) == 2",
-                "the kernel's filters have no comparisons of several bits but with 0",
+                "row == 2",
+                "the kernel's filters cannot compare `row`, which is neither a number nor text for them",
             ),
             (
                 "a == 1.5",
                 "the kernel's filters have no floating point numbers",
             ),
             ("c == 1", "no field `c`"),
+            ("$ctx.uid == 1", "no field `$ctx.uid`"),
             (
                 "comm == 1",
                 "`comm` is compared with something of another type",

@@ -7,7 +7,7 @@ use ctf::metadata::{EventClass, HeaderType, StreamClass};
 use ctf::types::Field;
 
 use crate::context::Contexts;
-use crate::format::{EventFormat, Shape};
+use crate::format::{EventFormat, FormatField, Shape};
 use crate::machine::Machine;
 use crate::names;
 use crate::program::Program;
@@ -106,6 +106,12 @@ impl EventSchema {
             fields: self.fields.clone(),
         }
     }
+}
+
+/// Bytes and sign of the number that a field of an event of `subsystem` is in a trace; `None` if it is no number.
+pub fn number(subsystem: &str, field: &FormatField, machine: &Machine) -> Option<(u32, bool)> {
+    let number = fields::number(subsystem, field, machine);
+    (field.shape == Shape::Value && matches!(number.0, 1 | 2 | 4 | 8)).then_some(number)
 }
 
 /// The stream class of a channel: event headers with 16-bit ids and 32-bit time stamps, and the thread id

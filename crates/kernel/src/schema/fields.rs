@@ -39,6 +39,14 @@ pub(super) fn compile(
     Ok((compiler.fields, compiler.program.finish()))
 }
 
+/// Bytes and sign of the number that a value is in the trace.
+pub(super) fn number(subsystem: &str, field: &FormatField, machine: &Machine) -> (u32, bool) {
+    let of_type = || ctype::integer(&field.ty, machine.long_size());
+    let argument = (subsystem == names::SYSCALLS).then(of_type).flatten();
+    let fits = argument.filter(|(size, _)| *size <= field.size);
+    fits.unwrap_or((field.size, field.signed))
+}
+
 struct Compiler<'f> {
     format: &'f EventFormat,
     subsystem: &'f str,
@@ -173,17 +181,12 @@ impl Compiler<'_> {
 
     /// Offset, bytes and sign of a value. An argument of a system call lies in a larger word, whatever it is.
     fn place(&self, field: &FormatField) -> (u32, u32, bool) {
-        if self.subsystem == names::SYSCALLS
-            && let Some((size, signed)) = ctype::integer(&field.ty, self.machine.long_size())
-            && size <= field.size
-        {
-            let skipped = match self.machine.byte_order {
-                ByteOrder::Little => 0,
-                ByteOrder::Big => field.size - size,
-            };
-            return (field.offset + skipped, size, signed);
-        }
-        (field.offset, field.size, field.signed)
+        let (size, signed) = number(self.subsystem, field, self.machine);
+        let skipped = match self.machine.byte_order {
+            ByteOrder::Little => 0,
+            ByteOrder::Big => field.size - size,
+        };
+        (field.offset + skipped, size, signed)
     }
 
     fn array(&mut self, name: String, field: &FormatField, count: u32) {

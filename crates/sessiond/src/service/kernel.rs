@@ -102,15 +102,17 @@ fn check_filter(
     let mut missing = None;
     for rule in rules {
         if let KernelRuleKind::Probe(_) = rule.kind {
-            return Err(refused(&"the events of probes have no fields"));
+            return check_probe_filter(filter).map_err(|error| refused(&error));
         }
         for event in all.iter().filter(|event| means(rule, event)) {
             let text = tracefs.format(event).map_err(|error| refused(&error))?;
-            let Ok(format) = EventFormat::parse(&text) else {
+            let Ok(own) = EventFormat::parse(&text) else {
                 continue;
             };
-            let format = domain.recorded_format(tracefs, event, format);
+            let format = domain.recorded_format(tracefs, event, own.clone());
             match kernel_filter(&event.subsystem, &format, filter) {
+                // A probe that stands in for the event has other fields, and is not there yet.
+                Ok(_) if format != own => return Ok(()),
                 Ok(text) => {
                     let tried = domain.try_filter(tracefs, event, &text)?;
                     return tried.map_err(|error| refused(&error));
@@ -121,9 +123,34 @@ fn check_filter(
         }
     }
     match missing {
-        Some(error) => Err(refused(&error)),
+        Some(error) => Err(refused(&with_contexts(&error))),
         // Nothing is meant now; what a module brings later is looked at then.
         None => Ok(()),
+    }
+}
+
+/// The field `ip` is the same in all events of a probe: what remains is who is there.
+fn check_probe_filter(filter: &Expression) -> Result<(), String> {
+    let without_fields = EventFormat {
+        name: String::new(),
+        id: 0,
+        common: Vec::new(),
+        fields: Vec::new(),
+        print_fmt: String::new(),
+    };
+    match kernel_filter("", &without_fields, filter) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(with_contexts(&error)),
+    }
+}
+
+/// The reason, and what could be had instead.
+fn with_contexts(error: &KernelFilterError) -> String {
+    match error {
+        KernelFilterError::NoField(_) => format!(
+            "{error}; of context fields there are `$ctx.tid`, `$ctx.procname` and `$ctx.cpu_id`"
+        ),
+        other => other.to_string(),
     }
 }
 

@@ -10,7 +10,6 @@ use kernel::names;
 use kernel::tracefs::{EventName, EventProbe, Owner, ProbePlace, Tracefs, TracefsError};
 use tracing::{info, warn};
 
-use crate::session::kernel::filters;
 use crate::session::kernel::text_probes::LeftProbes;
 use crate::session::plan::Refusal;
 
@@ -143,16 +142,13 @@ impl KernelDomain {
         }
     }
 
-    /// Whether the kernel takes a filter, as far as that depends on its version.
+    /// Whether the kernel takes a filter: not every one can do everything.
     pub(crate) fn try_filter(
         &self,
         tracefs: &Tracefs,
         event: &EventName,
         filter: &str,
     ) -> Result<Result<(), TracefsError>, Refusal> {
-        if !filters::reads_text_of_caller(filter) {
-            return Ok(Ok(()));
-        }
         let instance = tracefs.create(self.owner()?, &self.trial_name());
         Ok(instance.and_then(|instance| {
             let tried = instance.set_filter(event, Some(filter));

@@ -1,9 +1,10 @@
 //! Filter expressions in the kernel's language, for the fields of one event.
 
-use filter::kernel::{KernelField, KernelFilterError, translate};
+use filter::kernel::{Content, KernelField, KernelFilterError, Number, translate};
 use filter::{Expression, FieldPath, Root, Step};
-use kernel::format::{EventFormat, FormatField, Shape};
-use kernel::{names, text};
+use kernel::format::{EventFormat, FormatField, PageHeader, Shape};
+use kernel::machine::Machine;
+use kernel::{names, schema, text};
 
 /// What makes the kernel compare the text of the caller whose address a field has.
 const TEXT_OF_CALLER: &str = ".ustring";
@@ -39,11 +40,6 @@ pub(crate) fn of(
     translate(expression, &|path| lookup(subsystem, format, path))
 }
 
-/// Whether a filter of the kernel compares text that the event has only the address of. Not every kernel can.
-pub(super) fn reads_text_of_caller(filter: &str) -> bool {
-    filter.contains(TEXT_OF_CALLER)
-}
-
 fn lookup(subsystem: &str, format: &EventFormat, path: &FieldPath) -> Option<KernelField> {
     let [Step::Name(name)] = &path.steps[..] else {
         return None;
@@ -65,23 +61,51 @@ fn lookup(subsystem: &str, format: &EventFormat, path: &FieldPath) -> Option<Ker
                         true => field.name.clone() + TEXT_OF_CALLER,
                         false => field.name.clone(),
                     },
-                    is_text: is_address || is_text(field),
+                    content: match is_address || is_text(field) {
+                        true => Content::Text,
+                        false => number(subsystem, field),
+                    },
                 }
             })
         }
         Root::Context => {
-            let (name, is_text) = match name.as_str() {
-                "tid" => ("common_pid", false),
-                "procname" => ("COMM", true),
-                "cpu_id" => ("CPU", false),
+            let (name, content) = match name.as_str() {
+                "tid" => ("common_pid", INT),
+                "procname" => ("COMM", Content::Text),
+                "cpu_id" => ("CPU", INT),
                 _ => return None,
             };
             Some(KernelField {
                 name: name.to_owned(),
-                is_text,
+                content,
             })
         }
         Root::AppContext => None,
+    }
+}
+
+const INT: Content = Content::Number {
+    stored: integer(4, true),
+    meant: integer(4, true),
+};
+
+const fn integer(bytes: u32, signed: bool) -> Number {
+    Number {
+        bits: bytes * 8,
+        signed,
+    }
+}
+
+fn number(subsystem: &str, field: &FormatField) -> Content {
+    // The kernel takes the address of text for the text.
+    let is_address = matches!(field.ty.as_str(), "char *" | "const char *");
+    let machine = Machine::native(&PageHeader::LONG_64);
+    match schema::number(subsystem, field, &machine) {
+        Some((bytes, signed)) if !is_address => Content::Number {
+            stored: integer(field.size, field.signed),
+            meant: integer(bytes, signed),
+        },
+        _ => Content::Opaque,
     }
 }
 
