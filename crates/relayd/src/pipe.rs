@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-use crate::pool::FilePool;
+use crate::pool::{FilePool, Holder};
 
 /// What the pipe holds at most, if the system allows it: the more, the fewer system calls.
 const SIZE: usize = 1 << 20;
@@ -25,7 +25,7 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// `None` when there are no descriptors for one: then there are other ways.
     pub(crate) fn new(pool: &Arc<FilePool>) -> Option<Self> {
-        if !pool.admit_pipe() {
+        if !pool.admit(Holder::Pipe) {
             return None;
         }
         let pipe = Self {
@@ -89,7 +89,7 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         self.ends = None;
-        self.pool.pipe_left();
+        self.pool.left(Holder::Pipe);
     }
 }
 

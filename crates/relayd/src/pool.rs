@@ -27,15 +27,39 @@ const FIRST_PURGE: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct FilePool {
     limits: Descriptors,
-    sockets: AtomicUsize,
-    /// Ends of pipes.
-    pipe_ends: AtomicUsize,
+    /// How many there are of each kind of [`Holder`]. Grows behind the lock, so that no two see each other's
+    /// attempts and both go.
+    holders: [AtomicUsize; Holder::KINDS],
+    entrance: Mutex<()>,
     open: AtomicUsize,
     brief: AtomicUsize,
     shelf: Shelf,
     places: Mutex<Places>,
     /// For choices in no order.
     random: AtomicU64,
+}
+
+/// What keeps its descriptors, unlike files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A control connection. It keeps a place for its data connection, which comes later: a target that got in with
+    /// one only could not send anything.
+    Control,
+    Data,
+    Viewer,
+    Pipe,
+}
+
+impl Holder {
+    const ALL: [Self; Self::KINDS] = [Self::Control, Self::Data, Self::Viewer, Self::Pipe];
+    const KINDS: usize = 4;
+
+    fn descriptors(self) -> usize {
+        match self {
+            Self::Control | Self::Data => 1,
+            Self::Viewer | Self::Pipe => 2,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -74,8 +98,8 @@ impl FilePool {
     pub(crate) fn new(limits: Descriptors) -> Arc<Self> {
         Arc::new(Self {
             limits,
-            sockets: AtomicUsize::new(0),
-            pipe_ends: AtomicUsize::new(0),
+            holders: Default::default(),
+            entrance: Mutex::default(),
             open: AtomicUsize::new(0),
             brief: AtomicUsize::new(0),
             shelf: Shelf::new(limits.usable),
@@ -87,48 +111,51 @@ impl FilePool {
         })
     }
 
-    /// A socket wants to come in; `false`: there is no room. Files make room for it.
-    pub(crate) fn admit_socket(&self) -> bool {
-        self.admit(&self.sockets, 1)
-    }
-
-    /// So does a pipe.
-    pub(crate) fn admit_pipe(&self) -> bool {
-        self.admit(&self.pipe_ends, 2)
-    }
-
-    fn admit(&self, kind: &AtomicUsize, count: usize) -> bool {
-        kind.fetch_add(count, Ordering::SeqCst);
-        if self.not_files() > self.limits.connections {
-            kind.fetch_sub(count, Ordering::SeqCst);
+    /// Somebody wants to come in; `false`: there is no room. Files make room for it.
+    pub(crate) fn admit(&self, holder: Holder) -> bool {
+        let entrance = lock(&self.entrance);
+        if !self.has_room(holder) {
             return false;
         }
+        self.holders[holder as usize].fetch_add(1, Ordering::SeqCst);
+        drop(entrance);
         self.make_room();
         true
     }
 
+    /// Who was admitted is gone.
+    pub(crate) fn left(&self, holder: Holder) {
+        self.holders[holder as usize].fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// It would be admitted.
+    pub(crate) fn has_room(&self, holder: Holder) -> bool {
+        let kept = match holder {
+            Holder::Data => 0,
+            Holder::Control => self.awaited_by(self.count(Holder::Control) + 1),
+            Holder::Viewer | Holder::Pipe => self.awaited_by(self.count(Holder::Control)),
+        };
+        self.not_files() + kept + holder.descriptors() <= self.limits.connections
+    }
+
+    fn count(&self, holder: Holder) -> usize {
+        self.holders[holder as usize].load(Ordering::SeqCst)
+    }
+
+    /// Data connections that are still to come when there are so many control connections.
+    fn awaited_by(&self, controls: usize) -> usize {
+        controls.saturating_sub(self.count(Holder::Data))
+    }
+
     fn not_files(&self) -> usize {
-        self.sockets() + self.pipe_ends.load(Ordering::SeqCst)
+        let held = Holder::ALL.map(|holder| self.count(holder) * holder.descriptors());
+        held.iter().sum()
     }
 
-    /// No more sockets would be admitted.
-    pub(crate) fn is_full(&self) -> bool {
-        self.not_files() >= self.limits.connections
-    }
-
-    /// A socket that was admitted is closed.
-    pub(crate) fn socket_left(&self) {
-        self.sockets.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// A pipe that was admitted is closed.
-    pub(crate) fn pipe_left(&self) {
-        self.pipe_ends.fetch_sub(2, Ordering::SeqCst);
-    }
-
-    /// Sockets at present.
+    /// Descriptors of connections at present.
     pub(crate) fn sockets(&self) -> usize {
-        self.sockets.load(Ordering::SeqCst)
+        self.not_files()
+            .saturating_sub(self.count(Holder::Pipe) * Holder::Pipe.descriptors())
     }
 
     /// Open files at present.
@@ -352,15 +379,39 @@ mod tests {
             place.get_or(null).unwrap();
         }
         let mut admitted = 0;
-        while pool.admit_socket() {
+        while pool.admit(Holder::Data) {
             admitted += 1;
             assert!(pool.open_files() + admitted <= 160);
         }
         assert_eq!(admitted, 150);
         assert!(pool.open_files() > 0);
-        pool.socket_left();
-        assert!(pool.admit_socket());
-        assert!(!pool.admit_socket());
+        pool.left(Holder::Data);
+        assert!(pool.admit(Holder::Data));
+        assert!(!pool.admit(Holder::Data));
+    }
+
+    #[test]
+    fn control_connections_keep_room_for_those_of_data() {
+        let pool = FilePool::new(Descriptors::new(160));
+        let mut admitted = 0;
+        while pool.admit(Holder::Control) {
+            admitted += 1;
+        }
+        assert_eq!(admitted, 75);
+        for holder in [Holder::Viewer, Holder::Pipe] {
+            assert!(!pool.admit(holder), "{holder:?}");
+        }
+        for _ in 0..admitted {
+            assert!(pool.admit(Holder::Data));
+        }
+        assert!(!pool.admit(Holder::Data));
+        // A target that comes back needs both again, in any order.
+        pool.left(Holder::Data);
+        assert!(!pool.admit(Holder::Control));
+        pool.left(Holder::Control);
+        assert!(pool.admit(Holder::Data));
+        assert!(!pool.admit(Holder::Viewer));
+        assert!(pool.admit(Holder::Control));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::guests::{Guests, Room};
 use crate::keepalive::KeepAlive;
 use crate::live::{NotServedError, Viewers, ViewersWatch};
 use crate::log_quota;
+use crate::pool::Holder;
 use crate::relay::Relay;
 use crate::service_manager::ServiceManager;
 use crate::settings::Settings;
@@ -96,6 +97,16 @@ pub(crate) struct Servers {
 enum Port {
     Target(Kind),
     Live,
+}
+
+impl Port {
+    fn holder(self) -> Holder {
+        match self {
+            Self::Target(Kind::Control) => Holder::Control,
+            Self::Target(Kind::Data) => Holder::Data,
+            Self::Live => Holder::Viewer,
+        }
+    }
 }
 
 impl std::fmt::Display for Port {
@@ -196,7 +207,10 @@ impl Servers {
         keep_alive: &KeepAlive,
     ) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
-            if relay.pool.is_full() && self.guests.make_room(&relay.register) == Room::Soon {
+            if !relay.pool.has_room(port.holder())
+                && somebody_waits(listener)
+                && self.guests.make_room(&relay.register) == Room::Soon
+            {
                 // Who wants to come in waits.
                 return false;
             }
@@ -231,7 +245,7 @@ impl Servers {
         }
         tracing::info!(peer = %address, "{port} connection");
         let refused = match port {
-            Port::Target(kind) if relay.pool.admit_socket() => {
+            Port::Target(kind) if relay.pool.admit(port.holder()) => {
                 let socket = Arc::new(socket);
                 self.guests.add(&socket, kind, address);
                 self.workers.assign(kind, socket, address);
@@ -247,6 +261,11 @@ impl Servers {
         let open = relay.pool.sockets();
         tracing::error!(peer = %address, "connection refused, {open} are open: {refused}");
     }
+}
+
+fn somebody_waits(listener: &TcpListener) -> bool {
+    let mut ready = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
 fn prepare(socket: &TcpStream, port: Port, keep_alive: &KeepAlive) -> io::Result<()> {

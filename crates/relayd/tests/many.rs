@@ -6,6 +6,7 @@ mod raw_peer;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -14,7 +15,7 @@ use own_relay::OwnRelay;
 use raw_peer::{PACKET_SIZE, RawPeer, index, stored, wait_closed};
 use relay::{Minor, Reply, Request, ReturnCode, StreamHandle};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use system_tests::{Signal, eventually, here, isolated, signal};
+use system_tests::{Signal, complaints, eventually, here, isolated, signal};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -28,7 +29,17 @@ struct Target {
 
 impl Target {
     fn new(relay: &OwnRelay, name: &str, base_path: &str, streams: usize) -> Result<Self> {
-        let (control, data) = (relay.port("control")?, relay.port("data")?);
+        Self::with_data_to(relay.port("data")?, relay, name, base_path, streams)
+    }
+
+    fn with_data_to(
+        data: u16,
+        relay: &OwnRelay,
+        name: &str,
+        base_path: &str,
+        streams: usize,
+    ) -> Result<Self> {
+        let control = relay.port("control")?;
         let mut peer = RawPeer::connect_to(control, data, Minor::NEWEST)?;
         peer.create_session(name, base_path)?;
         peer.create_chunk(0)?;
@@ -129,11 +140,41 @@ fn four_hundred_targets_with_1024_descriptors() {
             "{}",
             relay.log()
         );
-        rounds(&mut targets, 1)?;
-        rounds(&mut more, 1)?;
+        let told = || complaints(&relay.log()).join("\n");
+        rounds(&mut targets, 1).with_context(told)?;
+        rounds(&mut more, 1).with_context(told)?;
         targets.iter().chain(&more).try_for_each(Target::check)?;
         let log = relay.log();
         ensure!(!log.contains("Too many open files"), "{log}");
+        relay.stop()
+    });
+}
+
+/// Session daemons open the data connection when the session exists. Many do so at the same time.
+#[test]
+fn who_gets_in_with_one_connection_gets_in_with_both() {
+    isolated(here!(), |w| {
+        let mut relay = OwnRelay::start(w, "relay", &["--fd-pool-size=200"], &[])?;
+        let elsewhere = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = elsewhere.local_addr()?.port();
+        let mut targets = Vec::new();
+        while let Ok(target) =
+            Target::with_data_to(port, &relay, &format!("s{}", targets.len()), "", 1)
+        {
+            targets.push(target);
+            ensure!(targets.len() < 200, "no end");
+        }
+        ensure!(
+            relay.log().contains("connection refused"),
+            "{}",
+            relay.log()
+        );
+        ensure!(!targets.is_empty(), "{}", relay.log());
+        for target in &mut targets {
+            target.peer.data = TcpStream::connect(("127.0.0.1", relay.port("data")?))?;
+        }
+        rounds(&mut targets, 2)?;
+        targets.iter().try_for_each(Target::check)?;
         relay.stop()
     });
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::connection::{Turn, ViewerConnection};
 use super::mailbox::{Mailbox, Waker};
+use crate::pool::Holder;
 use crate::pulse::{ILL_AFTER, Pulse};
 use crate::relay::Relay;
 
@@ -150,12 +151,7 @@ impl VacantPlace {
         if shared.lock().mailboxes.len() >= MAX_VIEWERS {
             return Err(NotServedError::TooMany);
         }
-        let pool = &shared.relay.pool;
-        if !pool.admit_socket() {
-            return Err(NotServedError::NoRoom);
-        }
-        if !pool.admit_socket() {
-            pool.socket_left();
+        if !shared.relay.pool.admit(Holder::Viewer) {
             return Err(NotServedError::NoRoom);
         }
         Ok(Self(Arc::clone(shared)))
@@ -164,8 +160,7 @@ impl VacantPlace {
 
 impl Drop for VacantPlace {
     fn drop(&mut self) {
-        self.0.relay.pool.socket_left();
-        self.0.relay.pool.socket_left();
+        self.0.relay.pool.left(Holder::Viewer);
     }
 }
 

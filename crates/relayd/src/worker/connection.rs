@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Outcome, Scratch};
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
+use crate::pool::Holder;
 use crate::relay::Relay;
 
 #[derive(Debug)]
@@ -30,11 +31,17 @@ impl Connection {
     }
 
     pub(super) fn end(self, relay: &Relay) {
-        match self {
-            Self::Control(connection) => connection.end(relay),
-            Self::Data(connection) => connection.end(relay),
-        }
-        relay.pool.socket_left();
+        let holder = match self {
+            Self::Control(connection) => {
+                connection.end(relay);
+                Holder::Control
+            }
+            Self::Data(connection) => {
+                connection.end(relay);
+                Holder::Data
+            }
+        };
+        relay.pool.left(holder);
     }
 
     pub(super) fn name(&self) -> String {
