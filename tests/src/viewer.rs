@@ -14,7 +14,7 @@ use relay::{MAJOR, Minor, RelaySessionId, StreamHandle};
 
 use crate::eventually;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One viewer connection.
 #[derive(Debug)]

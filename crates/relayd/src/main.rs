@@ -181,6 +181,8 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         &mut manager,
     )?;
     local.stop();
+    // Before the files: whoever waits for those to go may start the next daemon on the same ports.
+    drop(listeners);
     drop(files);
     Ok(ExitCode::SUCCESS)
 }

@@ -130,9 +130,12 @@ mod tests {
             let len = file.read_at(&mut bytes, 0).unwrap();
             bytes[..len].to_vec()
         };
+        // The pipe does not wait for what is on its way.
+        let wait = |socket: &TcpStream| assert!(socket.peek(&mut [0]).unwrap() > 0);
         sender.write_all(b"hello world").unwrap();
         let mut received = 0;
         while received < 11 {
+            wait(&socket);
             let len = pipe.receive(&socket, 11 - received).unwrap();
             pipe.store(&file, 5 + received as u64, len).unwrap();
             received += len;
@@ -141,10 +144,12 @@ mod tests {
 
         // After an error the pipe is empty again.
         sender.write_all(b"lost").unwrap();
+        wait(&socket);
         let len = pipe.receive(&socket, 4).unwrap();
         let read_only = File::open("/dev/null").unwrap();
         assert!(pipe.store(&read_only, 0, len).is_err());
         sender.write_all(b"kept").unwrap();
+        wait(&socket);
         let len = pipe.receive(&socket, 4).unwrap();
         pipe.store(&file, 0, len).unwrap();
         assert_eq!(content(), b"kept\0hello world");

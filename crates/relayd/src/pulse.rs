@@ -55,7 +55,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(3));
         assert!(pulse.busy_for() > Duration::ZERO);
         pulse.begins();
-        assert!(pulse.busy_for() < Duration::from_secs(5));
+        assert!(pulse.busy_for() < Duration::from_secs(60));
         pulse.ends();
         assert_eq!(pulse.busy_for(), Duration::ZERO);
     }

@@ -149,6 +149,9 @@ fn peers_that_vanish_are_noticed() {
             });
             Ok(sockets.count())
         };
+        // It serves when it answers: then it has all its own sockets.
+        let mut viewer = Viewer::new(relay.port("live")?)?;
+        viewer.sessions()?;
         let before = open()?;
         let mut held = Vec::new();
         for _ in 0..20 {
@@ -165,7 +168,7 @@ fn peers_that_vanish_are_noticed() {
             "they are gone",
             || Ok((open()? == before + 1).then_some(())),
         )?;
-        drop((held, stays));
+        drop((held, stays, viewer));
         relay.stop()
     });
 }

@@ -347,8 +347,10 @@ fn mistakes_in_a_configuration_file_are_told_and_exit_1() {
 fn any_ports_are_told_in_files_and_the_parent_gets_a_signal() {
     isolated(here!(), |w| {
         let script = format!(
-            "trap 'echo got it' USR1
-             {} -S --dynamic-port-allocation -o {} & wait
+            // Not `wait`, which the signal would not end if it came just before.
+            "trap 'echo got it; told=yes' USR1
+             {} -S --dynamic-port-allocation -o {} &
+             until [ \"$told\" ]; do sleep 0.01; done
              cat {}/relayd/control.port {}/relayd/data.port; kill $!; wait $!",
             env!("CARGO_BIN_EXE_lttng-relayd"),
             w.path("out").display(),

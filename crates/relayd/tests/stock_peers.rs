@@ -221,6 +221,7 @@ fn tracefiles_of_limited_size_and_unlimited_count() {
     isolated(here!(), |w| {
         // No count: stock's relay daemon dies of it.
         let mut s = Session::start(w, "", "--tracefile-size=16384")?;
+        s.app.pin()?;
         for _ in 0..3 {
             s.round()?;
         }
@@ -228,7 +229,6 @@ fn tracefiles_of_limited_size_and_unlimited_count() {
         let directory = s.finish()?;
         let tree = directory.join("ust/uid/0/64-bit");
         let names = names(&tree)?;
-        // Events of two threads on any CPUs: some stream has more than two files.
         let third = |name: &String| name.starts_with("c_") && name.ends_with("_2");
         ensure!(names.iter().any(third), "{names:?}");
         Trace::read(&directory)?.assert_lines(&lines)
@@ -239,6 +239,7 @@ fn tracefiles_of_limited_size_and_unlimited_count() {
 fn tracefiles_that_wrap_keep_the_newest_events() {
     isolated(here!(), |w| {
         let mut s = Session::start(w, "", "--tracefile-size=16384 --tracefile-count=2")?;
+        s.app.pin()?;
         for _ in 0..4 {
             s.round()?;
         }

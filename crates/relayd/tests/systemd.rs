@@ -4,51 +4,55 @@
 mod own_relay;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, ensure};
 use own_relay::OwnRelay;
 use system_tests::{DEADLINE, here, isolated, run};
 
-fn next_message(socket: &UnixDatagram) -> Result<Option<String>> {
-    let mut bytes = [0; 4096];
-    match socket.recv(&mut bytes) {
-        Ok(len) => Ok(Some(String::from_utf8_lossy(&bytes[..len]).into_owned())),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// What is said there. A service manager reads at once: few messages fit into the socket.
+fn listen(socket: UnixDatagram) -> Receiver<String> {
+    let (sender, messages) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(len) = socket.recv(&mut bytes) {
+            let message = String::from_utf8_lossy(&bytes[..len]).into_owned();
+            if sender.send(message).is_err() {
+                break;
+            }
+        }
+    });
+    messages
 }
 
 #[test]
 fn ready_alive_stopping() {
     isolated(here!(), |w| {
         let path = w.path("notify");
-        let socket = UnixDatagram::bind(&path)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
+        let messages = listen(UnixDatagram::bind(&path)?);
+        let next = || messages.recv_timeout(DEADLINE).context("nothing is said");
         let variables = [
             ("NOTIFY_SOCKET", path.to_str().context("no UTF-8")?),
             ("WATCHDOG_USEC", "100000"),
         ];
         let mut relay = OwnRelay::start(w, "a", &[], &variables)?;
-        let ready = next_message(&socket)?.context("nothing")?;
+        let ready = next()?;
         ensure!(
             ready.contains("READY=1") && ready.contains("STATUS=traces go to"),
             "{ready}"
         );
         for _ in 0..3 {
-            let alive = next_message(&socket)?.context("nothing")?;
+            let alive = next()?;
             ensure!(alive.contains("WATCHDOG=1"), "{alive}");
         }
         relay.stop()?;
-        socket.set_read_timeout(Some(Duration::from_millis(1)))?;
-        let mut last = String::new();
-        while let Some(message) = next_message(&socket)? {
-            last = message;
+        let mut last = next()?;
+        while last.contains("WATCHDOG=1") {
+            last = next()?;
         }
         ensure!(last.contains("STOPPING=1"), "{last}");
         Ok(())

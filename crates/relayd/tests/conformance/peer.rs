@@ -258,7 +258,7 @@ impl Peer<'_> {
 
     /// Notes that the data connection is closed, and waits for it.
     pub(crate) fn data_is_closed(&mut self) -> Result<()> {
-        self.data.set_read_timeout(Some(Duration::from_secs(20)))?;
+        self.data.set_read_timeout(Some(Duration::from_secs(60)))?;
         let closed = match self.data.read(&mut [0; 16]) {
             Ok(len) => len == 0,
             Err(error) => error.kind() == ErrorKind::ConnectionReset,

@@ -19,7 +19,7 @@ pub(crate) const PADDING_SIZE: u32 = 1096;
 /// What that makes in a file.
 pub(crate) const PACKET_SIZE: u64 = 4096;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Both connections.
 pub(crate) struct RawPeer {
