@@ -4,6 +4,7 @@
 //! its [`App`]: a mailbox in which sessions leave word that something has changed. Nothing here waits for an
 //! application, so one that hangs holds up nobody.
 
+mod activity;
 mod actor;
 mod channel;
 mod listener;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 use ust::Registration;
 
@@ -31,11 +32,13 @@ pub(crate) use channel::SharedFd;
 pub(crate) use listener::listen;
 pub(crate) use tracepoints::ListedEvent;
 
-/// How often a waiting command looks whether the applications that have not answered were stopped.
-const STATE_CHECK: Duration = Duration::from_millis(50);
-/// How long after the last answer a command waits for further ones. It goes on without the silent
-/// applications then; they do what is asked once they answer again.
-const GRACE: Duration = Duration::from_millis(500);
+/// How often a waiting command looks what the applications do that have not answered.
+const LOOK: Duration = Duration::from_millis(50);
+/// Looks after the last answer at which a command may find that none of them does anything, and looks at all. It goes on
+/// without the silent applications then; they do what is asked once they answer again. Looks and not time: when the
+/// whole machine has stood still, nobody had the time to answer.
+const IDLE_LOOKS: u32 = 10;
+const LOOKS: u32 = 100;
 
 /// Who the application is, from its registration and its socket's credentials.
 #[derive(Clone, Debug)]
@@ -134,19 +137,12 @@ impl App {
 
     /// Whether there is no use in waiting for it.
     fn cannot_answer(&self) -> bool {
-        self.silent.load(Ordering::Relaxed) || self.is_stopped()
+        self.silent.load(Ordering::Relaxed) || activity::is_stopped(self.identity.pid)
     }
 
-    /// Whether the process is stopped or a zombie, so that it cannot answer.
-    fn is_stopped(&self) -> bool {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.identity.pid)) else {
-            return true;
-        };
-        // "PID (NAME) STATE …"; the name may hold anything.
-        let state = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next());
-        matches!(state, Some('T' | 't' | 'Z' | 'X'))
+    /// Whether it may answer as soon as the machine lets it.
+    fn is_busy(&self) -> bool {
+        !self.cannot_answer() && activity::is_busy(self.identity.pid)
     }
 }
 
@@ -196,12 +192,12 @@ impl Apps {
         let mut pending: FuturesUnordered<_> = numbered
             .map(|(at, answer)| async move { (at, answer.await.ok()) })
             .collect();
-        let mut last_answer = Instant::now();
+        let (mut looks, mut idle_looks) = (0, 0);
         loop {
-            match timeout(STATE_CHECK, pending.next()).await {
+            match timeout(LOOK, pending.next()).await {
                 Ok(Some((at, answer))) => {
                     results[at] = Some(answer);
-                    last_answer = Instant::now();
+                    (looks, idle_looks) = (0, 0);
                 }
                 Ok(None) => break,
                 Err(_) => {
@@ -210,8 +206,10 @@ impl Apps {
                             .zip(&results)
                             .filter(|(_, result)| result.is_none())
                     };
+                    looks += 1;
+                    idle_looks += u32::from(!missing().any(|(app, _)| app.is_busy()));
                     let hopeless = missing().all(|(app, _)| app.cannot_answer());
-                    if hopeless || last_answer.elapsed() >= GRACE {
+                    if hopeless || idle_looks == IDLE_LOOKS || looks == LOOKS {
                         missing().for_each(|(app, _)| app.mark_silent());
                         break;
                     }
