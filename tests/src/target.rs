@@ -9,7 +9,10 @@ use anyhow::{Context, Result};
 use crate::host::command_on;
 use crate::peers::require;
 use crate::process::run;
-use crate::{Daemon, Output, Toolchain, descendants, process_state};
+use crate::{Daemon, Output, Toolchain, descendants, eventually, process_state};
+
+/// Exit status of a command that died of SIGPIPE.
+const BROKEN_PIPE: i32 = 128 + 13;
 
 /// A user of the system, with a home directory.
 #[derive(Debug, Clone)]
@@ -174,6 +177,23 @@ impl Target {
             .collect()
     }
 
+    /// The only consumer daemon, as soon as it is the only one: that of an output that was left may be ending still.
+    pub fn consumer(&self) -> Result<u32> {
+        eventually("there is one consumer daemon", || {
+            Ok(match self.consumers()[..] {
+                [one] => Some(one),
+                _ => None,
+            })
+        })
+    }
+
+    /// Waits for the successor of consumer daemon `pid`, which was killed.
+    pub fn wait_for_successor(&self, pid: u32) -> Result<()> {
+        eventually("the consumer daemon is replaced", || {
+            Ok(matches!(self.consumers()[..], [one] if one != pid).then_some(()))
+        })
+    }
+
     /// Runs `lttng` with `line`, cut at white space.
     pub fn lttng(&self, line: &str) -> Result<Output> {
         self.lttng_args(&line.split_whitespace().collect::<Vec<_>>())
@@ -181,7 +201,15 @@ impl Target {
 
     /// Runs `lttng` with `args`.
     pub fn lttng_args(&self, args: &[&str]) -> Result<Output> {
-        run(self.command()?.args(args))
+        let mut output = run(self.command()?.args(args))?;
+        // Stock's daemon hangs up when it refuses a command, maybe before its client has written all, which then dies
+        // of it: a race that says nothing of the command.
+        for _ in 0..20 {
+            if self.toolchain == Toolchain::Stock && output.code == BROKEN_PIPE {
+                output = run(self.command()?.args(args))?;
+            }
+        }
+        Ok(output)
     }
 
     /// The `lttng` command, for this target's user.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ fn steps_back(before: &v1::Counters, now: &v1::Counters) -> bool {
 /// Asks for the counters all the time, until it is told to end.
 struct Watch {
     end: Arc<AtomicBool>,
-    thread: JoinHandle<Result<u64>>,
+    looks: Arc<AtomicU64>,
+    thread: JoinHandle<Result<()>>,
 }
 
 impl Watch {
@@ -57,23 +58,33 @@ impl Watch {
         let mut client = connect(target)?;
         let end = Arc::new(AtomicBool::new(false));
         let ended = end.clone();
+        let looks = Arc::new(AtomicU64::new(0));
+        let looked = looks.clone();
         let thread = std::thread::spawn(move || {
             let mut before = v1::Counters::default();
-            let mut looks = 0;
             while !ended.load(Ordering::Relaxed) {
                 let now = counters(&mut client)?;
                 ensure!(!steps_back(&before, &now), "{before:?}, then {now:?}");
                 before = now;
-                looks += 1;
+                looked.fetch_add(1, Ordering::Relaxed);
                 // Leaves the processors to those who are watched.
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Ok(looks)
+            Ok(())
         });
-        Ok(Self { end, thread })
+        Ok(Self { end, looks, thread })
     }
 
-    fn end(self) -> Result<u64> {
+    /// Waits until it has looked once more.
+    fn has_looked(&self) -> Result<()> {
+        let before = self.looks.load(Ordering::Relaxed);
+        eventually("somebody looks", || {
+            let now = self.looks.load(Ordering::Relaxed);
+            Ok((now > before + 1 || self.thread.is_finished()).then_some(()))
+        })
+    }
+
+    fn end(self) -> Result<()> {
         self.end.store(true, Ordering::Relaxed);
         self.thread.join().ok().context("the watch panicked")?
     }
@@ -116,10 +127,7 @@ fn start(target: &Target, output: v1::Output, channel: &str) -> Result<Client> {
 
 /// Lets nobody read the buffers until the application has filled them many times.
 fn starve(target: &Target, application: u32) -> Result<()> {
-    let consumers = target.consumers();
-    let &[consumer] = consumers.as_slice() else {
-        anyhow::bail!("consumers: {consumers:?}")
-    };
+    let consumer = target.consumer()?;
     signal(consumer, Signal::STOP)?;
     let before = cpu_seconds(application);
     eventually("the application goes on", || {
@@ -139,16 +147,10 @@ fn kill_consumer(target: &Target, client: &mut Client) -> Result<()> {
 
 /// Kills the consumer daemon, and waits for the next one.
 fn kill_the(target: &Target, then: impl FnOnce() -> Result<()>) -> Result<()> {
-    let consumers = target.consumers();
-    let &[pid] = consumers.as_slice() else {
-        anyhow::bail!("consumers: {consumers:?}")
-    };
+    let pid = target.consumer()?;
     signal(pid, Signal::KILL)?;
     then()?;
-    eventually("the consumer daemon is replaced", || {
-        let now = target.consumers();
-        Ok(now.iter().any(|&now| now != pid).then_some(()))
-    })
+    target.wait_for_successor(pid)
 }
 
 /// Traces an application while its consumer daemon is killed again and again; gives the counters at the end,
@@ -168,12 +170,16 @@ fn killed(
         emitted += app.round_beside(|| starve(target, pid))?.loops;
     }
     for _ in 0..KILLS {
-        emitted += app.round_beside(|| kill_consumer(target, client))?.loops;
+        let kill = || {
+            kill_consumer(target, client)?;
+            watch.has_looked()
+        };
+        emitted += app.round_beside(kill)?.loops;
     }
     app.finish()?;
     target.script("stop s")?;
     let at_stop = counters(client)?;
-    ensure!(watch.end()? > 10, "nobody looked");
+    watch.end()?;
     target.script("destroy s")?;
     Ok((at_stop, emitted))
 }

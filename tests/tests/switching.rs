@@ -70,16 +70,11 @@ impl<'a> Traced<'a> {
     /// Kills the consumer daemon and waits for the next one.
     fn kill_consumer(&mut self) -> Result<()> {
         let before = self.replaced()?;
-        let consumers = self.target.consumers();
-        let &[pid] = consumers.as_slice() else {
-            anyhow::bail!("consumers: {consumers:?}")
-        };
+        let pid = self.target.consumer()?;
         signal(pid, Signal::KILL)?;
-        eventually("the consumer daemon is replaced", || {
-            let now = self.replaced()?;
-            let connected = self.target.consumers().iter().any(|&now| now != pid);
-            Ok((now > before && connected).then_some(()))
-        })
+        self.target.wait_for_successor(pid)?;
+        ensure!(self.replaced()? > before);
+        Ok(())
     }
 }
 
