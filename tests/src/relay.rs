@@ -83,6 +83,23 @@ impl Relay {
         &self.daemon
     }
 
+    /// Waits until it has read and stored all that it was sent by those who have left: until no connection for traces
+    /// is open, at either end.
+    pub fn wait_until_left(&self) -> Result<()> {
+        // Of these both ends are closed already.
+        const TIME_WAIT: &str = "06";
+        eventually("the relay daemon has read all", || {
+            let sockets = sockets(self.daemon.pid);
+            let open = sockets.iter().any(|socket| {
+                [self.control_port, self.data_port]
+                    .iter()
+                    .any(|port| socket.ports.contains(port))
+                    && ![LISTEN, TIME_WAIT].contains(&socket.state.as_str())
+            });
+            Ok((!open).then_some(()))
+        })
+    }
+
     /// The directory it writes into.
     pub fn output(&self) -> &Path {
         &self.output
@@ -106,17 +123,33 @@ impl Relay {
 
 /// Whether some socket of the process's network namespace listens on `port`; asks nobody, so no log shows it.
 fn is_listening(pid: u32, port: u16) -> bool {
-    const LISTEN: &str = "0A";
-    ["tcp", "tcp6"].iter().any(|table| {
-        fs::read_to_string(format!("/proc/{pid}/net/{table}"))
-            .unwrap_or_default()
-            .lines()
-            .skip(1)
-            .any(|line| {
-                let mut words = line.split_whitespace().skip(1);
-                let local = words.next().unwrap_or_default();
-                let state = words.nth(1).unwrap_or_default();
-                state == LISTEN && local.ends_with(&format!(":{port:04X}"))
-            })
-    })
+    let listens = |socket: &Socket| socket.state == LISTEN && socket.ports[0] == port;
+    sockets(pid).iter().any(listens)
+}
+
+/// A state in the kernel's table.
+const LISTEN: &str = "0A";
+
+/// A TCP socket.
+struct Socket {
+    /// Local and remote.
+    ports: [u16; 2],
+    state: String,
+}
+
+/// Those of a process's network namespace.
+fn sockets(pid: u32) -> Vec<Socket> {
+    let mut sockets = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        sockets.extend(text.lines().skip(1).filter_map(|line| {
+            // `SL: ADDRESS:PORT ADDRESS:PORT STATE ...`
+            let mut words = line.split_whitespace().skip(1);
+            let mut port = || u16::from_str_radix(words.next()?.rsplit(':').next()?, 16).ok();
+            let ports = [port()?, port()?];
+            let state = words.next()?.to_owned();
+            Some(Socket { ports, state })
+        }));
+    }
+    sockets
 }
