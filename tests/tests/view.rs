@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use anyhow::ensure;
 use system_tests::Toolchain::Ours;
-use system_tests::{eventually, here, isolated, run};
+use system_tests::{Trace, eventually, here, isolated, run};
 
 #[test]
 fn a_stopped_session_is_shown_from_its_directory() {
@@ -40,6 +40,14 @@ fn a_live_session_is_shown_while_it_records() {
         target.script("enable-event -u emitter:*\n start")?;
         let mut app = w.app("--events 1").start()?;
         app.round()?;
+        // babeltrace2 does not get on with streams and metadata that come while it reads.
+        let received = w.home().join("lttng-traces");
+        eventually("the relay daemon has the first event", || {
+            let trace = Trace::read(&received);
+            Ok(trace
+                .is_ok_and(|trace| trace.events.len() == 1)
+                .then_some(()))
+        })?;
         let path = w.path("shown");
         let mut viewer = target
             .command()?
