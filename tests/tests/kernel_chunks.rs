@@ -12,7 +12,8 @@ use system_tests::{
     trees_with_metadata,
 };
 
-const CHANNEL: &str = "--subbuf-size=64k --num-subbuf=64";
+/// Holds all calls of a test that does not wait for its reader.
+const CHANNEL: &str = "--subbuf-size=64k --num-subbuf=256";
 
 /// Reads each tree for itself.
 fn read(directories: &[&Path]) -> Result<Vec<Trace>> {
@@ -55,15 +56,18 @@ fn rotations(w: &mut World, relay: Option<Toolchain>, how: &str) -> Result<()> {
     target.lttng(&format!("enable-rotation {how}"))?.ok()?;
     let root = relay.as_ref().map_or(local.as_path(), Relay::output);
     let mut load = KernelLoad::start()?;
-    let mut rounds = 0;
+    let (mut chunks, mut rounds) = (0, 0);
     eventually("there are five chunks", || {
-        // Each of the chunks has something.
-        if rounds < 200 {
+        // Each of the chunks has something, and not more than the buffers hold.
+        if rounds < 10 {
             load.round(5000)?;
             rounds += 1;
         }
-        let archived = trees_with_metadata(root).unwrap_or_default();
-        Ok((archived.len() > 5).then_some(()))
+        let now = trees_with_metadata(root).unwrap_or_default().len();
+        if now > chunks {
+            (chunks, rounds) = (now, 0);
+        }
+        Ok((chunks > 5).then_some(()))
     })?;
     let calls = load.calls();
     load.finish()?;

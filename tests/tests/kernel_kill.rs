@@ -39,15 +39,9 @@ fn kill_consumer_beside(
     eventually("packets are delivered", || {
         Ok((counters(client)?.packets > before).then_some(()))
     })?;
-    let consumers = target.consumers();
-    let &[pid] = consumers.as_slice() else {
-        anyhow::bail!("consumers: {consumers:?}")
-    };
+    let pid = target.consumer()?;
     signal(pid, Signal::KILL)?;
-    eventually("the consumer daemon is replaced", || {
-        let now = target.consumers();
-        Ok(now.iter().any(|&now| now != pid).then_some(()))
-    })
+    target.wait_for_successor(pid)
 }
 
 fn start(target: &Target, relay: Option<&Relay>, output: &Path, channel: &str) -> Result<Client> {
@@ -169,6 +163,11 @@ fn overload(w: &mut World, mode: &str) -> Result<()> {
         KernelLoad::start()?,
         KernelLoad::start()?,
     ];
+    // However fast the reader is: now it does not read.
+    let consumer = target.consumer()?;
+    signal(consumer, Signal::STOP)?;
+    loads.iter_mut().try_for_each(|load| load.round(CALLS))?;
+    signal(consumer, Signal::CONT)?;
     for _ in 0..KILLS {
         let begin = || loads.iter_mut().try_for_each(|load| load.begin(CALLS));
         kill_consumer_beside(begin, &target, &mut client)?;

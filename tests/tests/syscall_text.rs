@@ -198,6 +198,8 @@ impl Neighbour {
         let name = format!("lttng-rs-{}x-neighbour", std::env::var(tracefs::IDENTITY)?);
         let instance = Path::new(tracefs::ROOT).join("instances").join(name);
         fs::create_dir(&instance)?;
+        // All files that the whole machine opens meanwhile.
+        fs::write(instance.join("buffer_size_kb"), "16384")?;
         fs::write(
             instance.join("events/syscalls/sys_enter_openat/enable"),
             "1",
@@ -230,9 +232,11 @@ fn every_text_is_as_strace_shows_it(w: &mut World) -> Result<()> {
     let has_event_probes = tracefs::has_event_probes(w)?;
     let target = w.kernel_target()?;
     let neighbour = Neighbour::new()?;
+    // Buffers that hold what the whole machine does meanwhile, whenever they are read.
     target.script(&format!(
         "{}
-         enable-event -k --syscall {CALLS},close
+         enable-channel -k c --subbuf-size=1M --num-subbuf=32
+         enable-event -k -c c --syscall {CALLS},close
          start",
         create(w)
     ))?;

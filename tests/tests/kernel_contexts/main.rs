@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use system_tests::tracefs::{self, TraceCmd};
-use system_tests::{Event, Target, Trace, World, eventually, here, isolated, run};
+use system_tests::{Event, Signal, Target, Trace, World, eventually, here, isolated, run, signal};
 
 /// Where the `/proc` of the machine is that numbers tasks as the kernel does: the usual one shows the test's
 /// own.
@@ -15,6 +16,8 @@ const PROC: &str = "/mnt";
 /// Numbers that a program marks with.
 const STEPS: i64 = 10;
 const ROUNDS: i64 = 100;
+/// Consumer daemons that are killed: more would be too many in so short a time.
+const KILLS: usize = 6;
 /// A step of an orphan that may be gone when somebody wants to know its new parent.
 const MAY_BE_UNKNOWN: i64 = 8;
 /// Not a number of the others.
@@ -221,28 +224,24 @@ fn a_killed_consumer_knows_the_tasks_afterwards() {
         let program = Program::compile(w)?;
         let target = w.kernel_target()?;
         begin(w, &target, "--subbuf-size=64K --num-subbuf=256")?;
-        let mut load = program.command("fork", ROUNDS)?.spawn()?;
-        let mut kills = 0;
-        // More would be too many in so short a time.
-        while kills < 6 && load.try_wait()?.is_none() {
+        let mut load = program
+            .command("paced", ROUNDS)?
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut rounds = load.stdin.take().context("no input")?;
+        for _ in 0..KILLS {
             let before = program.notes()?.len();
+            rounds.write_all(&[b'x'; ROUNDS as usize / (KILLS + 1)])?;
             eventually("the load goes on", || {
-                let ended = load.try_wait()?.is_some();
-                Ok((ended || program.notes()?.len() > before + 100).then_some(()))
+                Ok((program.notes()?.len() > before + 20).then_some(()))
             })?;
-            let consumers = target.consumers();
-            if let Some(pid) = consumers.first() {
-                let pid = rustix::process::Pid::from_raw(*pid as i32).context("no pid")?;
-                rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
-                kills += 1;
-                eventually("another consumer", || {
-                    let now = target.consumers();
-                    Ok((!now.is_empty() && now != consumers).then_some(()))
-                })?;
-            }
+            let consumer = target.consumer()?;
+            signal(consumer, Signal::KILL)?;
+            target.wait_for_successor(consumer)?;
         }
+        // The rest.
+        drop(rounds);
         load.wait()?;
-        ensure!(kills > 3, "{kills} kills");
         target.script("stop\n destroy")?;
         let trace = Trace::read(&out(w))?;
         check(&program, &trace)
@@ -318,7 +317,8 @@ fn contexts_that_cannot_be_had_are_named() {
         let target = w.kernel_target()?;
         target.script(&format!(
             "create s --output={}
-             enable-event -k sched_switch",
+             enable-channel -k c --subbuf-size=1M --num-subbuf=16
+             enable-event -k -c c sched_switch",
             Path::new(&out(w)).display()
         ))?;
         for context in ["prio", "vtid", "hostname", "callstack-kernel", "net_ns"] {

@@ -175,8 +175,13 @@ int main(int argc, char **argv)
 	}
 	rounds = number;
 	for (int round = 0; round < rounds; round++) {
-		int pid = fork(), middle;
+		int pid, middle;
+		char byte;
 
+		/* A round for each byte, and the rest when there are no more. */
+		if (!strcmp(argv[1], "paced") && read(0, &byte, 1) < 0)
+			fail("read");
+		pid = fork();
 		if (pid < 0)
 			fail("fork");
 		if (!pid)
