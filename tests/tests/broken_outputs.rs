@@ -81,15 +81,19 @@ fn a_full_disk() {
             disk.display()
         ))?;
         let out = healthy(w, &target, "healthy")?;
-        let round = w
-            .app("--events 20000 --rate 20000 --threads 4")
-            .run_once()?;
+        let mut app = w.app("--rate 5000 --threads 4 --until-told").start()?;
+        let round = app.round_beside(|| {
+            eventually("the session says what happened to it", || {
+                let list = target.lttng("list s")?.ok()?;
+                Ok(list
+                    .stdout
+                    .contains("No space left on device")
+                    .then_some(()))
+            })
+        })?;
+        app.finish()?;
 
-        // The session says what happened to it, and can be stopped and destroyed.
-        target
-            .lttng("list s")?
-            .ok()?
-            .shows("No space left on device")?;
+        // It can be stopped and destroyed.
         target.lttng("stop s")?;
         target.lttng("destroy s")?;
         target.lttng("list s")?.code(1)?;
@@ -124,7 +128,7 @@ fn a_full_disk_that_gets_room_again() {
              start s",
             disk.display()
         ))?;
-        let mut app = w.app("--events 4000 --threads 2").start()?;
+        let mut app = w.app("--events 4000 --threads 2").start_on_one_cpu()?;
         // All but the last blocks: a packet is torn.
         let mut rest = fs::File::create(&filler)?;
         while rest.write_all(&[b'x'; 4096]).is_ok() {}
@@ -134,11 +138,14 @@ fn a_full_disk_that_gets_room_again() {
             .set_len(rest.metadata()?.len() - (24 << 10))?;
         drop(rest);
         let mut lines = app.round()?.lines;
-        target
-            .lttng("list s")?
-            .ok()?
-            .shows("Output state: failed: ")?
-            .shows("No space left on device (os error 28); it is tried again every second")?;
+        let list = eventually("the output has failed", || {
+            let list = target.lttng("list s")?.ok()?;
+            Ok(list
+                .stdout
+                .contains("Output state: failed: ")
+                .then_some(list))
+        })?;
+        list.shows("No space left on device (os error 28); it is tried again every second")?;
         let stopped = target.lttng("stop s")?.ok()?;
         ensure!(stopped.stderr.contains("may not be complete"), "{stopped}");
         target.lttng("start s")?.ok()?;
@@ -176,9 +183,10 @@ fn a_relay_that_dies() {
         let out = healthy(w, &target, "healthy")?;
         let mut app = w.app("--events 1000").start()?;
         let mut lines = app.round()?.lines;
-        eventually("events arrive at the collector", || {
+        // Then nothing is on its way that could be torn.
+        eventually("the events arrive at the collector", || {
             Ok(Trace::read(relay.output())
-                .is_ok_and(|trace| !trace.events.is_empty())
+                .is_ok_and(|trace| trace.events.len() == lines.len())
                 .then_some(()))
         })?;
         relay.daemon().kill()?;

@@ -86,7 +86,7 @@ fn killed(w: &mut World, toolchain: Toolchain, buffers: &str) -> Result<()> {
     let target = w.target(toolchain)?;
     target.script(&format!(
         "create s --set-url={}
-         enable-channel -u c {buffers} --subbuf-size=64k --num-subbuf=8
+         enable-channel -u c {buffers} --subbuf-size=64k --num-subbuf=32
          enable-event -u -c c emitter:small
          start",
         relay.url()
@@ -95,7 +95,7 @@ fn killed(w: &mut World, toolchain: Toolchain, buffers: &str) -> Result<()> {
     for first in 0..20 {
         apps.push(
             w.app(&format!(
-                "--events 1000000 --rate 1000 --first-thread {first}"
+                "--events 1000000 --rate 500 --first-thread {first}"
             ))
             .start()?,
         );

@@ -188,7 +188,7 @@ impl Flood {
         let target = w.target(Ours)?;
         target.script(&format!(
             "create s {output}
-             enable-channel -u --subbuf-size=16k --num-subbuf=16 --blocking-timeout=inf c
+             enable-channel -u --subbuf-size=16k --num-subbuf=64 --blocking-timeout=inf c
              enable-event -u -c c emitter:small
              start"
         ))?;

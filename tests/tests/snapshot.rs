@@ -40,6 +40,16 @@ fn snapshot(dir: &Path, prefix: &str) -> Result<PathBuf> {
     Ok(one.path())
 }
 
+/// How many streams a snapshot has: one for each CPU that the machine may have.
+fn streams(snapshot: &Path) -> Result<usize> {
+    let trees = trees_with_metadata(snapshot)?;
+    let entries = std::fs::read_dir(trees.first().context("no trace")?)?;
+    let names = entries.flatten().map(|entry| entry.file_name());
+    Ok(names
+        .filter(|name| name.to_string_lossy().starts_with("c_"))
+        .count())
+}
+
 /// Names without sizes: how many packets there are depends on when buffers were flushed before.
 fn names(dir: &Path) -> Result<Vec<String>> {
     let lines = tree(dir)?;
@@ -70,9 +80,14 @@ fn story(w: &mut World, toolchain: Toolchain, relays: Toolchain) -> Result<Vec<S
     app.round()?;
     target.script("snapshot record")?;
     app.round()?;
-    target.script("snapshot record --name=small --max-size=20k")?;
+    // Two packets of 4 KiB of each stream, and a little.
+    let streams = streams(&snapshot(&local, "snapshot-1-")?)?;
+    target.script(&format!(
+        "snapshot record --name=small --max-size={}k",
+        streams * 10
+    ))?;
     // Not even a packet of each stream.
-    refused("snapshot record --name=none --max-size=4k")?;
+    refused("snapshot record --name=none --max-size=2k")?;
     target.script(&format!("snapshot record {}", here.display()))?;
     target.script(&format!("snapshot record --name=far {}/a/b", relay.url()))?;
     target.script("snapshot del-output 1")?;
@@ -86,8 +101,7 @@ fn story(w: &mut World, toolchain: Toolchain, relays: Toolchain) -> Result<Vec<S
     app.round()?;
     target.script("stop\n snapshot record --name=stopped")?;
     target.script("clear\n start")?;
-    app.send("go")?;
-    app.end_round(system_tests::DEADLINE)?;
+    app.round()?;
     target.script("stop\n snapshot record --name=cleared")?;
     app.finish()?;
 
@@ -147,6 +161,8 @@ fn busy_session(w: &mut World) -> Result<(Target, PathBuf)> {
 fn snapshots_beside_a_flood_can_be_read() {
     isolated(here!(), |w| {
         let (target, output) = busy_session(w)?;
+        // So that the first snapshot has something, however late the flood begins.
+        w.app("--events 1000 --quiet").run_once()?;
         let mut app = w.app("--threads 2 --until-told --quiet").start()?;
         app.round_beside(|| {
             for _ in 0..10 {
