@@ -18,7 +18,7 @@ const INCOMPLETE: i32 = 6;
 const BOUND: Duration = Duration::from_secs(60);
 /// Events that neither the buffers nor the sockets can hold.
 const MANY: u64 = 1_000_000;
-/// Events that the buffers hold: of 24 bytes each, so that one sub-buffer is full and the next one is not.
+/// Events that the buffers hold: of 22 bytes each, so that one sub-buffer is full and the next one is not.
 const FEW: u64 = 1000;
 
 fn network(host: &str, relay: &Relay) -> String {

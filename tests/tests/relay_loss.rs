@@ -58,7 +58,7 @@ fn ensure_exactly(numbers: &BTreeSet<i64>, range: std::ops::Range<i64>) -> Resul
     Ok(())
 }
 
-/// Waits until the relay daemon has stored all whole packets. Of 1000 events of 24 bytes one sub-buffer is full, and the
+/// Waits until the relay daemon has stored all whole packets. Of 1000 events of 22 bytes one sub-buffer is full, and the
 /// next one is not.
 fn wait_until_settled(relay: &Relay) -> Result<()> {
     eventually("the relay daemon has stored the full sub-buffer", || {
