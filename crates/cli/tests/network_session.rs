@@ -36,7 +36,7 @@ fn emit(from: u64, to: u64) -> String {
 /// Waits until `lttng status` has a line; says the status when it does not come.
 fn until_status(line: &str) -> String {
     format!(
-        "timeout 30 sh -c 'until lttng status | grep -q \"{line}\"; do sleep 0.02; done' || ! lttng status"
+        "timeout 100 sh -c 'until lttng status | grep -q \"{line}\"; do sleep 0.02; done' || ! lttng status"
     )
 }
 
@@ -210,10 +210,10 @@ fn the_union_of_all_places_is_complete() {
     let script = format!(
         "lttng-relayd --daemonize --output \"$HOME/first\" >/dev/null\n{STOCK_SECOND}lttng create s\n{START}\
          LTTNG_UST_ALLOW_BLOCKING=1 {} 0 >count & echo $! >pid\n\
-         timeout 20 sh -c 'until lttng list -u | grep -q counter; do sleep 0.02; done'\n\
+         timeout 100 sh -c 'until lttng list -u | grep -q counter; do sleep 0.02; done'\n\
          printf 'sleep 0.2' >more; sh more\n\
          {}\n\
-         kill $(cat pid); timeout 20 sh -c 'until test -s count; do sleep 0.02; done'; cat count\n\
+         kill $(cat pid); timeout 100 sh -c 'until test -s count; do sleep 0.02; done'; cat count\n\
          lttng stop\nlttng status\nlttng destroy\n\
          {}\n{}\n\
          ls -d first/*/*/ust second/*/*/ust lttng-traces/*/ust | wc -l",

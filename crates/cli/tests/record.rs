@@ -8,8 +8,10 @@ fn ours(name: &str, script: &str) -> Vec<Run> {
     play(Side::Ours, name, script, false)
 }
 
-/// A traced program that is on every machine with the peers of these tests.
-const TRACED: &str = "env LD_PRELOAD=liblttng-ust-libc-wrapper.so.1 ls /";
+/// A traced program that is on every machine with the peers of these tests. It begins when it is traced, however
+/// busy the session daemon is.
+const TRACED: &str =
+    "env LTTNG_UST_REGISTER_TIMEOUT=-1 LD_PRELOAD=liblttng-ust-libc-wrapper.so.1 ls /";
 
 fn no_session_is_left(run: &Run) {
     assert_eq!(run.line, "lttng list");
@@ -151,7 +153,7 @@ fn an_interrupt_reaches_the_command_and_the_session_still_ends() {
     let wait = "until pgrep -x sleep >/dev/null; do sleep 0.05; done";
     let script = ["INT", "TERM", "HUP"].map(|signal| {
         format!(
-            "lttng record -o {signal} -- sleep 60 & timeout 20 sh -c '{wait}'; kill -{signal} $!; wait $!; echo $?"
+            "lttng record -o {signal} -- sleep 60 & timeout 100 sh -c '{wait}'; kill -{signal} $!; wait $!; echo $?"
         )
     });
     let runs = ours(

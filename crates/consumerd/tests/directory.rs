@@ -14,6 +14,9 @@ use consumer_api::{Notice, Request};
 use ring_buffer::{BufferMode, Wakeup};
 use system_tests::{Trace, check_indexes, eventually, here, isolated};
 
+/// `large` events in a sub-buffer of `SMALL`.
+const LARGE_IN_SMALL: u64 = 31;
+
 #[test]
 fn a_drain_brings_every_event_into_the_files() {
     isolated(here!(), |world| {
@@ -287,9 +290,9 @@ fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
         let mut traced = Traced::new(1, "ust", SMALL);
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
-        let mut refused = 0;
-        while refused < 100_000 {
-            refused += u32::from(traced.streams[0].large().is_err());
+        // One packet more than there is room for without the metadata, and the next one begun.
+        while traced.streams[0].value <= 17 * LARGE_IN_SMALL {
+            traced.streams[0].large_blocking();
         }
         let Notice::OutputFailed(failure) = consumer.notice() else {
             panic!("the failure was not told");
@@ -301,6 +304,7 @@ fn a_full_disk_is_told_and_leaves_whole_packets_and_the_buffers() {
         );
         let reason = consumer.try_ask(Request::Drain, &[]).unwrap_err();
         assert_eq!(reason, failure.reason);
+        while traced.streams[0].large().is_ok() {}
         let trace = Trace::read(&out)?;
         assert_eq!(trace.warnings, Vec::<String>::new());
         check_indexes(&out)?;
@@ -394,13 +398,16 @@ fn kills_at_any_moment_double_nothing() {
                     }
                     recorded
                 });
-                for round in 0..20u64 {
+                let mut round = 0;
+                // Until they have done something, however little time each of them gets.
+                while round < 20 || traced.delivered().packets <= 20 {
                     let mut consumer = Consumer::into_directory(&out);
                     traced.add_to(&mut consumer);
                     traced.streams[0].setup.resume = Some(Default::default());
                     // Not to wait for anything, but to be killed at different moments.
-                    thread::sleep(Duration::from_micros(3000 + 1117 * round));
+                    thread::sleep(Duration::from_micros(3000 + 1117 * (round % 20)));
                     consumer.kill();
+                    round += 1;
                 }
                 done.store(true, Ordering::Relaxed);
                 let recorded = application.join().unwrap();

@@ -110,14 +110,9 @@ fn a_chunk_without_packets_is_closed_too() {
         for _ in 0..62 {
             traced.streams[0].large_blocking();
         }
-        let start = Instant::now();
         consumer.end_chunk();
-        // Its patience with a relay daemon that does not close the chunk was not needed.
-        assert!(
-            start.elapsed() < Duration::from_secs(2),
-            "took {:?}",
-            start.elapsed()
-        );
+        let log = consumer.log();
+        ensure!(!log.contains("still has trace chunk"), "{log}");
         let trace = Trace::read(&session_directory(&relay)?)?;
         trace.assert_clean()?;
         assert_eq!(trace.events.len(), 31);
@@ -235,24 +230,22 @@ fn a_stopped_relay_delays_packets_and_nothing_else() {
         traced.append_metadata(LARGE_EVENT);
         traced.add_to(&mut consumer);
         system_tests::signal(relay.daemon().pid(), system_tests::Signal::STOP)?;
-        // More than the sockets hold.
-        for stream in &mut traced.streams {
-            while stream.large().is_ok() {}
-        }
-        let full = traced.streams[0].value;
-        let drain = consumer.send(Request::Drain, &[]);
-        // Whoever asks is told that nothing moves, and that nobody says anything.
+        // More than the sockets hold: until whoever asks is told that nothing moves, and that nobody says anything.
         let mut before = consumer.progress();
         let mut since = Instant::now();
         while since.elapsed() < Duration::from_secs(3) {
+            for stream in &mut traced.streams {
+                while stream.large().is_ok() {}
+            }
             let now = consumer.progress();
             if now != before {
                 (before, since) = (now, Instant::now());
             }
             thread::sleep(Duration::from_millis(50));
         }
-        let sent = traced.delivered().packets;
-        assert!(sent < 17, "{sent} packets of {full} events");
+        let drain = consumer.send(Request::Drain, &[]);
+        // It answers while that waits.
+        let before = consumer.progress();
         system_tests::signal(relay.daemon().pid(), system_tests::Signal::CONT)?;
         consumer.wait(drain).unwrap();
         let after = consumer.progress();

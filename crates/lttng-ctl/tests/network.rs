@@ -154,8 +154,9 @@ fn what_a_trace_begins_with_is_written_again() {
         })?;
         stage.ok("statedump s")?;
         app.round()?;
-        app.finish()?;
+        // The application obeys one command after the other, and answers this one when it has done the last.
         stage.lttng("stop s")?;
+        app.finish()?;
         stage.lttng("destroy s")?;
         let trace = Trace::read(relay.output())?;
         trace.assert_clean()?;

@@ -276,6 +276,8 @@ fn a_full_disk_ends_the_sessions_that_write_and_no_other() {
             }
         }
         wait_closed(&mut greedy.control)?;
+        // Closed once the half packet is cut off.
+        wait_closed(&mut greedy.data)?;
         let log = relay.daemon().log();
         ensure!(
             log.contains("No space left on device") && log.contains("c_0"),

@@ -198,6 +198,9 @@ fn snapshots() {
         lines.extend(app.round()?.lines);
         target.lttng("snapshot record -n mine")?.ok()?;
         app.finish()?;
+        target.lttng("destroy")?.ok()?;
+        target.daemon().terminate()?;
+        relay.daemon().terminate()?;
         let session = only_entry(&relay.output().join("target"))?;
         let names = names(&session)?;
         ensure!(names.len() == 2, "{names:?}");
@@ -208,9 +211,6 @@ fn snapshots() {
         };
         Trace::read(&chunk("snapshot-1-")?)?.assert_lines(&first)?;
         Trace::read(&chunk("mine-")?)?.assert_lines(&lines)?;
-        target.lttng("destroy")?.ok()?;
-        target.daemon().terminate()?;
-        relay.daemon().terminate()?;
         target.daemon().assert_no_complaints()?;
         relay.daemon().assert_no_complaints()
     });

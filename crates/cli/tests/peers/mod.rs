@@ -22,7 +22,7 @@ pub(crate) struct Run {
 }
 
 /// Most seconds for one script.
-const LIMIT_SECONDS: &str = "120";
+const LIMIT_SECONDS: &str = "300";
 
 /// Mounts private directories, starts the session daemon if asked, and runs the lines one by one.
 /// `$1` directory for results, `$2` directory of the programs, `$3` whether to start a daemon.

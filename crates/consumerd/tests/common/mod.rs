@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use consumer_api::{
 use relay::client::Client;
 use relay::{CreateSession, MAJOR, Minor, Reply, ReturnCode, SessionKey, TraceFormat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 pub(crate) use traced::{
@@ -34,6 +36,8 @@ pub(crate) struct Consumer {
     next: u64,
     pub(crate) count_events: bool,
     pub(crate) snapshot: bool,
+    /// Its standard error.
+    log: File,
     /// What it said by itself, in order.
     pub(crate) notices: Vec<Notice>,
 }
@@ -47,9 +51,12 @@ impl Consumer {
             None,
         )
         .unwrap();
+        let log = memfd_create("consumer log", MemfdFlags::CLOEXEC).unwrap();
+        let log = File::from(log);
         let child = Command::new(env!("CARGO_BIN_EXE_lttng-consumerd"))
             .env("LTTNG_CONSUMERD_LOG", "info")
             .stdin(Stdio::from(far))
+            .stderr(log.try_clone().unwrap())
             .spawn()
             .unwrap();
         Self {
@@ -58,6 +65,7 @@ impl Consumer {
             next: 0,
             count_events: false,
             snapshot: false,
+            log,
             notices: Vec::new(),
         }
     }
@@ -79,6 +87,13 @@ impl Consumer {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Everything it wrote to its log so far.
+    pub(crate) fn log(&self) -> String {
+        let mut bytes = vec![0; self.log.metadata().unwrap().len() as usize];
+        self.log.read_exact_at(&mut bytes, 0).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn socket(&self) -> BorrowedFd<'_> {
@@ -277,5 +292,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Shown when the test fails.
+        eprint!("{}", self.log());
     }
 }

@@ -103,7 +103,7 @@ static void begin(struct lttng_domain *domain, struct lttng_handle *handle, cons
 	EXPECT(lttng_create_session(session, directory), 0);
 	what_there_is(handle);
 	strcpy(channel->name, "chan");
-	channel->attr.subbuf_size = 131072;
+	channel->attr.subbuf_size = 1 << 20;
 	channel->attr.num_subbuf = 8;
 	channel->attr.overwrite = 0;
 	EXPECT(lttng_enable_channel(handle, channel), 0);
@@ -186,7 +186,7 @@ static void end(struct lttng_handle *handle, const char *program)
 	EXPECT(lttng_list_channels(handle, &channels), 1);
 	EXPECT(strcmp(channels[0].name, "chan"), 0);
 	EXPECT(channels[0].enabled, 1);
-	EXPECT(channels[0].attr.subbuf_size, 131072);
+	EXPECT(channels[0].attr.subbuf_size, 1 << 20);
 	EXPECT(channels[0].attr.num_subbuf, 8);
 	EXPECT(channels[0].attr.overwrite, 0);
 	free(channels);

@@ -121,6 +121,9 @@ impl RelayOutput {
             pause = (pause * 2).min(Duration::from_millis(50));
             is_there = exists(&self.control.ask(&question)?)?;
         }
+        if is_there {
+            tracing::info!("the relay daemon still has trace chunk {chunk} after {patience:?}");
+        }
         Ok(path)
     }
 }
