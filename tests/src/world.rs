@@ -56,14 +56,22 @@ impl World {
 
     /// Starts root's session daemon of ours with the kernel domain.
     pub fn kernel_target(&mut self) -> Result<Target> {
+        self.kernel_target_of(Who::root(self.home()))
+    }
+
+    /// Starts a session daemon of ours with the kernel domain as user `who`.
+    pub fn kernel_target_of(&mut self, who: Who) -> Result<Target> {
         tracefs::reserve()?;
-        self.target_with(Toolchain::Ours, &[])
+        self.start(Toolchain::Ours, who, &[])
     }
 
     /// Starts root's session daemon with these options and no others.
     pub fn target_with(&mut self, toolchain: Toolchain, options: &[&str]) -> Result<Target> {
+        self.start(toolchain, Who::root(self.home()), options)
+    }
+
+    fn start(&mut self, toolchain: Toolchain, who: Who, options: &[&str]) -> Result<Target> {
         let (log_path, log) = self.log_file(&format!("{}-sessiond", toolchain.name()))?;
-        let who = Who::root(self.home());
         let target = Target::start_with(toolchain, who, log_path, log, options)?;
         self.daemons.push(target.daemon().clone());
         Ok(target)

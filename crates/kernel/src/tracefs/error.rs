@@ -15,7 +15,10 @@ pub enum TracefsError {
     )]
     NotMounted(#[source] io::Error),
     /// This process may not create instances.
-    #[error("{} is not writable; run as root, or give this user access to tracefs", .0.display())]
+    #[error(
+        "{} is not writable; run as root, or give tracefs to this user: `mount -o remount,uid=USER {}`",
+        .0.display(), .0.parent().unwrap_or(.0).display()
+    )]
     Denied(PathBuf),
     /// A kernel before 3.10.
     #[error("the tracefs at {} has no instances: the kernel is too old", .0.display())]
@@ -39,6 +42,9 @@ pub enum TracefsError {
         /// What it says.
         text: String,
     },
+    /// A place that cannot be written down for the kernel.
+    #[error(transparent)]
+    Place(#[from] super::ProbeArgumentError),
     /// A name that would leave its directory.
     #[error("`{0}` is not usable as a name in tracefs")]
     BadName(String),

@@ -43,8 +43,14 @@ impl Instance {
     pub(super) fn create(path: PathBuf) -> Result<Self, TracefsError> {
         fs::create_dir(&path).map_err(|source| failed("create the instance", &path, source))?;
         let instance = Self { path };
-        instance.set_tracing(false)?;
-        Ok(instance)
+        match instance.set_tracing(false) {
+            Ok(()) => Ok(instance),
+            Err(error) => {
+                // It is the caller's if it can be had, and nobody's otherwise.
+                let _ = instance.remove();
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn at(path: PathBuf) -> Self {

@@ -2,6 +2,9 @@
 //! there.
 
 use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use control::{ErrorCode, KernelLocation, ProbeLocation, v1};
@@ -128,11 +131,21 @@ fn program(path: &Path) -> Result<Vec<u8>, String> {
     if !path.is_absolute() {
         return Err("its path is not absolute".to_owned());
     }
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    match size.len() {
-        0..=MAX_PROGRAM_BYTES => std::fs::read(path).map_err(|error| error.to_string()),
-        size => Err(format!("the file has {size} bytes")),
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| error.to_string())?;
+    let found = file.metadata().map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("it is no regular file".to_owned());
     }
+    if found.len() > MAX_PROGRAM_BYTES {
+        return Err(format!("the file has {} bytes", found.len()));
+    }
+    // No more than that: files of /proc say that they are empty, and some never end.
+    let mut bytes = Vec::new();
+    let read = file.take(found.len()).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn invalid(location: &str, error: &dyn Display) -> Refusal {

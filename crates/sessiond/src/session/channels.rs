@@ -12,6 +12,8 @@ use crate::session::plan::{Attributes, Refusal};
 pub(crate) const DEFAULT_CHANNEL: &str = "channel0";
 /// Longest channel and event name in bytes.
 pub(crate) const MAX_NAME: usize = 255;
+/// Longest name of a channel, bytes: files of its streams have the CPU and the number of the file behind it.
+const MAX_CHANNEL_NAME: usize = MAX_NAME - "_4294967295_18446744073709551615.idx".len();
 /// Most channels of a domain.
 pub(crate) const MAX_CHANNELS: usize = 256;
 /// Most event rules of a channel.
@@ -314,14 +316,14 @@ pub(crate) fn too_late(what: &str, name: &str) -> Refusal {
 
 fn check_name(name: &str) -> Result<(), Refusal> {
     let bad = name.is_empty()
-        || name.len() > MAX_NAME
+        || name.len() > MAX_CHANNEL_NAME
         || name.starts_with('.')
         || name == "metadata"
         || name.contains(['/', '\0'])
         || name.chars().any(char::is_control);
     if bad {
         let message = format!(
-            "`{name}` is no channel name: 1 to {MAX_NAME} bytes, no `/`, no leading `.`, not `metadata`"
+            "`{name}` is no channel name: 1 to {MAX_CHANNEL_NAME} bytes, no `/`, no leading `.`, not `metadata`"
         );
         return Err(Refusal::new(ErrorCode::INVALID_CHANNEL_NAME, message));
     }

@@ -95,9 +95,7 @@ impl Tracefs {
         place: &ProbePlace,
     ) -> Result<EventName, TracefsError> {
         let event = own_event(owner, name)?;
-        let line = place
-            .line(&event)
-            .map_err(|error| TracefsError::BadName(error.to_string()))?;
+        let line = place.line(&event)?;
         append(&self.root().join(place.file()), &line)?;
         Ok(event)
     }
