@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
 use system_tests::tracefs::{self, TraceCmd};
 use system_tests::{
-    Output, Signal, Trace, World, check_indexes, count_events, eventually, here, isolated, run,
-    signal,
+    Output, Signal, Trace, Who, World, check_indexes, count_events, eventually, here, isolated,
+    run, signal,
 };
 
 /// Marks the thread and calls `getppid` so often.
@@ -421,6 +421,7 @@ fn what_cannot_be_had_is_refused_with_its_code() {
     isolated(here!(), |w| {
         let target = w.kernel_target()?;
         target.lttng("create s")?.ok()?;
+        run(Command::new("mkfifo").arg("/run/pipe"))?.ok()?;
         for (line, code, text) in [
             (
                 "enable-event -k no_such_event",
@@ -432,6 +433,13 @@ fn what_cannot_be_had_is_refused_with_its_code() {
                 43,
                 "no system call `no_such_call`",
             ),
+            (
+                "enable-event -k --syscall no_such_call",
+                43,
+                "`lttng list --kernel --syscall`",
+            ),
+            ("enable-event -k openat", 43, "`--syscall openat`"),
+            ("enable-event -k sys_enter_openat", 43, "`--syscall openat`"),
             (
                 "enable-event -k sched_switch --filter=next_tid==prev_tid",
                 106,
@@ -447,9 +455,27 @@ fn what_cannot_be_had_is_refused_with_its_code() {
                 138,
                 "/no/such/file",
             ),
+            (
+                "enable-event -k --userspace-probe=/dev/zero:main p",
+                138,
+                "no regular file",
+            ),
+            (
+                "enable-event -k --userspace-probe=/run/pipe:main p",
+                138,
+                "no regular file",
+            ),
+            (
+                "enable-event -k --userspace-probe=/proc/kmsg:main p",
+                138,
+                "no complete ELF file",
+            ),
         ] {
             target.lttng(line)?.code(code)?.says(text)?;
         }
+        // Its files could not be made.
+        let long = target.lttng(&format!("enable-channel -k {}", "n".repeat(220)))?;
+        long.code(1)?.says("1 to 219 bytes")?;
         if !Path::new("/sys/kernel/tracing/kprobe_events").exists() {
             for option in ["--probe", "--function"] {
                 let refused = target.lttng(&format!("enable-event -k {option}=schedule p"))?;
@@ -551,6 +577,42 @@ fn record_needs_no_other_option() {
         ensure!(trace.count("lttng_statedump_start") == 1);
         ensure!(trace.count("lttng_statedump_end") == 1);
         ensure!(count_events(&output)? == trace.events.len() as u64);
+        Ok(())
+    });
+}
+
+#[test]
+fn record_takes_single_system_calls() {
+    isolated(here!(), |w| {
+        let target = w.kernel_target()?;
+        let output = out(w).display().to_string();
+        let script = getppid_loop(10)?;
+        let options = ["--syscall", "getppid", "--syscall", "clos*"];
+        let command = ["--output", &output, "--", "python3", "-c", &script];
+        target
+            .lttng_args(&[&["record", "-k"], &options[..], &command].concat())?
+            .ok()?;
+        let trace = Trace::read(&out(w))?;
+        trace.assert_clean()?;
+        ensure!(of_thread(&trace, "syscall_entry_getppid", marked_thread(&trace)?) == 10);
+        ensure!(trace.count("sched_switch") == 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_ordinary_user_is_told_what_is_missing() {
+    isolated(here!(), |w| {
+        // Mounts it, where users then find it and may not look into it.
+        w.kernel_target()?.lttng("list -k")?.ok()?;
+        let user = Who::user(1234, w.path("user"))?;
+        let target = w.kernel_target_of(user)?;
+        target.lttng("create s")?.ok()?;
+        for line in ["enable-event -k sched_switch", "enable-channel -k c"] {
+            let refused = target.lttng(line)?;
+            ensure!(refused.code != 0, "{refused}");
+            refused.says("remount,uid=")?;
+        }
         Ok(())
     });
 }

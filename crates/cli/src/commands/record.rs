@@ -41,7 +41,7 @@ const CHANNEL: &str = "channel0";
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "lttng record [OPTIONS] -- COMMAND [ARGUMENT]...")]
 pub(crate) struct Args {
-    /// Record the kernel: without --event the scheduler, system calls, interrupts and block requests
+    /// Record the kernel: without --event and --syscall the scheduler, system calls, interrupts and block requests
     #[arg(short, long)]
     kernel: bool,
     /// Record applications: the default, and with -k beside the kernel
@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Event to record, a name or a pattern with `*`; may be given more than once (default: all)
     #[arg(short, long = "event", value_name = "EVENT")]
     events: Vec<String>,
+    /// System call to record, a name or a pattern with `*`; may be given more than once
+    #[arg(long = "syscall", value_name = "CALL", requires = "kernel")]
+    syscalls: Vec<String>,
     /// Write the trace below this local directory
     #[arg(short, long, value_name = "DIR")]
     output: Option<String>,
@@ -180,13 +183,7 @@ async fn prepare(
 ) -> Result<(), (&'static str, Failure)> {
     let user_space = args.userspace || !args.kernel;
     if args.kernel {
-        // With both domains, the names are those of applications.
-        let named = if user_space {
-            &[][..]
-        } else {
-            &args.events[..]
-        };
-        prepare_kernel(client, session, named).await?;
+        prepare_kernel(client, session, &kernel_events(args, user_space)).await?;
     }
     if user_space {
         prepare_user_space(client, session, args).await?;
@@ -208,20 +205,24 @@ const KERNEL_EVENTS: [(&str, EventKind); 5] = [
     ("*", EventKind::Syscall),
 ];
 
+fn kernel_events(args: &Args, user_space: bool) -> Vec<(&str, EventKind)> {
+    // With both domains, the names are those of applications.
+    let events = args.events.iter().filter(|_| !user_space);
+    let events = events.map(|name| (name.as_str(), EventKind::Unspecified));
+    let calls = args.syscalls.iter();
+    let calls = calls.map(|call| (call.as_str(), EventKind::Syscall));
+    let named: Vec<_> = events.chain(calls).collect();
+    match named.is_empty() {
+        true => KERNEL_EVENTS.to_vec(),
+        false => named,
+    }
+}
+
 async fn prepare_kernel(
     client: &mut Client,
     session: &str,
-    named: &[String],
+    events: &[(&str, EventKind)],
 ) -> Result<(), (&'static str, Failure)> {
-    let named: Vec<_> = named
-        .iter()
-        .map(|name| (name.as_str(), EventKind::Unspecified))
-        .collect();
-    let events = if named.is_empty() {
-        &KERNEL_EVENTS[..]
-    } else {
-        &named
-    };
     for (name, kind) in events {
         let request = EnableEventRequest {
             session: session.into(),

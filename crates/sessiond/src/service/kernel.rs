@@ -160,17 +160,37 @@ fn check(rule: &KernelRule, all: &[EventName]) -> Result<(), Refusal> {
     if probe || glob::is_pattern(&rule.name) || all.iter().any(|event| means(rule, event)) {
         return Ok(());
     }
-    let what = match rule.kind {
-        KernelRuleKind::Syscall => "system call",
-        _ => "tracepoint",
+    let (what, advice) = match rule.kind {
+        KernelRuleKind::Syscall => (
+            "system call",
+            "`lttng list --kernel --syscall` shows what it has".to_owned(),
+        ),
+        _ => match all
+            .iter()
+            .find_map(|event| syscall_called(event, &rule.name))
+        {
+            Some(call) => (
+                "tracepoint",
+                format!("there is a system call: `--syscall {call}`"),
+            ),
+            None => (
+                "tracepoint",
+                "`lttng list --kernel` shows what it has".to_owned(),
+            ),
+        },
     };
     refuse(
         ErrorCode::KERNEL_ENABLE_FAILED,
-        format!(
-            "this kernel has no {what} `{}`; `lttng list --kernel` shows what it has",
-            rule.name
-        ),
+        format!("this kernel has no {what} `{}`; {advice}", rule.name),
     )
+}
+
+/// The system call of an event, if that or one of the event's names is `name`.
+fn syscall_called<'e>(event: &'e EventName, name: &str) -> Option<&'e str> {
+    let (call, _) = syscall(event)?;
+    let own = || format!("{}:{}", event.subsystem, event.name);
+    (call == name || event.name == name || trace_name(event) == name || own() == name)
+        .then_some(call)
 }
 
 /// The plan with these rules; the channel is created with `attributes` if there is none of that name.
