@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use relay::ChunkId;
 use relay::server::{ChunkError, ChunkMember, ChunkSet};
 
+use crate::journal::Entry;
 use crate::output::{Output, OutputError};
 
 /// See the module. The lock is held while directories are renamed and while files are opened below
@@ -15,6 +16,8 @@ pub(crate) struct Group {
     output: Arc<Output>,
     directory: String,
     chunks: Mutex<ChunkSet>,
+    /// Until nobody writes there any more.
+    _entry: Option<Entry>,
 }
 
 /// Why a chunk command failed.
@@ -27,11 +30,18 @@ pub(crate) enum GroupError {
 }
 
 impl Group {
-    pub(crate) fn new(output: Arc<Output>, chunks: ChunkSet, directory: &str) -> Self {
+    /// `entry`: in the journal of sessions that are being received.
+    pub(crate) fn new(
+        output: Arc<Output>,
+        chunks: ChunkSet,
+        directory: &str,
+        entry: Option<Entry>,
+    ) -> Self {
         Self {
             output,
             directory: directory.to_owned(),
             chunks: Mutex::new(chunks),
+            _entry: entry,
         }
     }
 

@@ -8,6 +8,7 @@ use relay::server::ChunkSet;
 use relay::server::names::RelativePath;
 
 use crate::group::Group;
+use crate::journal::Journal;
 use crate::output::{Output, Result};
 
 /// The session, and the directory it wants.
@@ -32,6 +33,7 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Groups {
     output: Arc<Output>,
+    journal: Arc<Journal>,
     slots: Mutex<HashMap<GroupKey, Arc<Mutex<Slot>>>>,
     /// Directories that somebody has, or had.
     taken: Mutex<HashMap<String, Owner>>,
@@ -65,9 +67,10 @@ struct Slot {
 }
 
 impl Groups {
-    pub(crate) fn new(output: Arc<Output>) -> Self {
+    pub(crate) fn new(output: Arc<Output>, journal: Journal) -> Self {
         Self {
             output,
+            journal: Arc::new(journal),
             slots: Mutex::default(),
             taken: Mutex::default(),
         }
@@ -102,6 +105,7 @@ impl Groups {
             Arc::clone(&self.output),
             ChunkSet::new(&directory),
             directory.as_str(),
+            Some(self.journal.enter(directory.as_str())),
         ));
         slot.group = Arc::downgrade(&group);
         if place != Place::Fresh {

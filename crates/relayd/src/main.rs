@@ -19,11 +19,13 @@ mod files;
 mod group;
 mod groups;
 mod guests;
+mod journal;
 mod keepalive;
 mod live;
 mod local;
 mod log_quota;
 mod logging;
+mod mend;
 mod output;
 mod pipe;
 mod pool;
@@ -55,6 +57,7 @@ use crate::args::Args;
 use crate::budget::descriptors;
 use crate::confine::confine;
 use crate::guests::Guests;
+use crate::journal::{Journal, LeftOver};
 use crate::live::Viewers;
 use crate::local::{Facts, LocalService, Sockets};
 use crate::output::Output;
@@ -140,6 +143,7 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         tracing::warn!("{error}");
     }
     let mut files = sockets.take_files();
+    let (journal, left_over) = begin_journal(settings, &mut files);
     files.extend(announce(settings, &addresses)?);
     let confinement = confine(settings.confine, output.root(), &files)?;
     tracing::info!(
@@ -147,12 +151,16 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
         "writing traces below {}",
         output.root().display()
     );
+    for left in left_over {
+        mend::mend(&output, left);
+    }
     let relay = Arc::new(Relay::new(
         Arc::new(output),
         settings.grouping,
         settings.clear_allowed,
         settings.data_from_anywhere,
         FilePool::new(limits),
+        journal,
     ));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let servers = Servers {
@@ -185,6 +193,24 @@ fn run(settings: &Settings, status: bool) -> anyhow::Result<ExitCode> {
     drop(listeners);
     drop(files);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Begins to note which sessions there are. Gives also what daemons that were killed have noted.
+fn begin_journal(settings: &Settings, files: &mut Vec<Temporary>) -> (Journal, Vec<LeftOver>) {
+    let Some(directory) = &settings.run_directory else {
+        return (Journal::default(), Vec::new());
+    };
+    let left = journal::left_over(directory, &settings.output);
+    match Journal::begin(directory, &settings.output) {
+        Ok((journal, file)) => {
+            files.push(file);
+            (journal, left)
+        }
+        Err(error) => {
+            tracing::warn!("sessions will not be mended if this daemon is killed: {error:#}");
+            (Journal::default(), left)
+        }
+    }
 }
 
 /// For who asked for a signal instead of waiting for something to be there.

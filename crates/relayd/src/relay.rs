@@ -12,6 +12,7 @@ use relay::{RelaySessionId, SessionKey, StreamHandle};
 
 use crate::group::Group;
 use crate::groups::{Groups, Place};
+use crate::journal::Journal;
 use crate::live::LiveSessions;
 use crate::output::{Output, OutputError};
 use crate::pool::FilePool;
@@ -53,9 +54,10 @@ impl Relay {
         clear_allowed: bool,
         data_from_anywhere: bool,
         pool: Arc<FilePool>,
+        journal: Journal,
     ) -> Self {
         Self {
-            groups: Groups::new(Arc::clone(&output)),
+            groups: Groups::new(Arc::clone(&output), journal),
             output,
             grouping,
             clear_allowed,
@@ -87,7 +89,7 @@ impl Relay {
     pub(crate) fn new_old_session(&self, new: NewSession<'_>) -> (Arc<Session>, ChunkMember) {
         let (chunks, member) = ChunkSet::for_old_peer();
         let output = Arc::clone(&self.output);
-        let group = Arc::new(Group::new(output, chunks, ""));
+        let group = Arc::new(Group::new(output, chunks, "", None));
         let session = Session::new(self.session_id(), new, group, &self.register);
         (session, member)
     }
