@@ -66,6 +66,9 @@ pub(crate) struct TraceRegistry {
 struct ChannelRegistry {
     events: HashMap<Identity, u32>,
     context: Option<Vec<Field>>,
+    /// Text of events that were announced before the channel: applications do that, readers must know the stream
+    /// first, and nothing is recorded before the channel is announced.
+    waiting: String,
 }
 
 /// An id, and the metadata text that must be stored before the id is told.
@@ -73,7 +76,7 @@ struct ChannelRegistry {
 pub(crate) struct Registered<T> {
     /// The id.
     pub id: T,
-    /// New text; empty if it was known.
+    /// New text; empty if it was known, or must wait for the text of its channel.
     pub text: String,
 }
 
@@ -146,8 +149,16 @@ impl TraceRegistry {
             ByteOrder::NATIVE,
         );
         self.grow(&text)?;
-        self.channel(channel)?.events.insert(identity, id);
-        Ok(Registered { id, text })
+        let registry = self.channel(channel)?;
+        registry.events.insert(identity, id);
+        if registry.context.is_some() {
+            return Ok(Registered { id, text });
+        }
+        registry.waiting.push_str(&text);
+        Ok(Registered {
+            id,
+            text: String::new(),
+        })
     }
 
     /// Fixes the context fields of a channel; the first application decides.
@@ -175,7 +186,9 @@ impl TraceRegistry {
             ByteOrder::NATIVE,
         );
         self.grow(&text)?;
-        self.channel(channel)?.context = Some(context);
+        let registry = self.channel(channel)?;
+        registry.context = Some(context);
+        let text = text + &std::mem::take(&mut registry.waiting);
         Ok(Registered { id: channel, text })
     }
 
@@ -229,11 +242,27 @@ mod tests {
     #[test]
     fn the_same_event_of_two_applications_has_one_id_and_one_text() {
         let mut trace = TraceRegistry::new(1);
+        trace.set_context(0, Vec::new()).unwrap();
         let first = trace.add_event(0, event("a:b", 32)).unwrap();
         let again = trace.add_event(0, event("a:b", 32)).unwrap();
         assert_eq!((first.id, again.id), (0, 0));
         assert!(first.text.contains("a:b") && again.text.is_empty());
         assert_eq!(trace.add_event(0, event("a:b", 64)).unwrap().id, 1);
+    }
+
+    #[test]
+    fn events_come_behind_the_stream_of_their_channel() {
+        let mut trace = TraceRegistry::new(2);
+        for (id, name) in [(0, "a:b"), (1, "c:d")] {
+            let early = trace.add_event(0, event(name, 32)).unwrap();
+            assert_eq!((early.id, early.text.as_str()), (id, ""));
+        }
+        let text = trace.set_context(0, Vec::new()).unwrap().text;
+        let places = ["stream {", "a:b", "c:d"].map(|word| text.find(word).unwrap());
+        assert!(places.is_sorted(), "{text}");
+        assert!(!text[places[0] + 1..].contains("stream {"), "{text}");
+        let late = trace.add_event(0, event("e:f", 32)).unwrap();
+        assert!(late.text.contains("e:f") && !late.text.contains("a:b"));
     }
 
     #[test]
