@@ -12,6 +12,13 @@ fn pid_in(file: &Path) -> Result<u32> {
     Ok(fs::read_to_string(file)?.trim().parse()?)
 }
 
+/// What `ps`, `pidof` and `pkill` call a process.
+fn ensure_called(pid: u32, name: &str) -> Result<()> {
+    let called = fs::read_to_string(format!("/proc/{pid}/comm"))?;
+    ensure!(called.trim_end() == name, "process {pid} is `{called}`");
+    Ok(())
+}
+
 /// When the parent of `--daemonize` has ended, commands work.
 #[test]
 fn a_daemonized_session_daemon_is_ready_when_its_parent_ends() {
@@ -28,7 +35,7 @@ fn a_daemonized_session_daemon_is_ready_when_its_parent_ends() {
             .env("HOME", &home))?
         .ok()?;
         let pid = pid_in(Path::new("/run/lttng/lttng-sessiond.pid"))?;
-        ensure!(process_state(pid).is_some(), "no process {pid}");
+        ensure_called(pid, "lttng-sessiond")?;
 
         run(Command::new(&program)
             .args(["--no-kernel", "--daemonize"])
@@ -286,6 +293,7 @@ fn a_daemonized_relay_daemon_listens_when_its_parent_ends() {
             std::net::TcpStream::connect(("127.0.0.1", port))?;
         }
         let pid = pid_in(&pid_file)?;
+        ensure_called(pid, "lttng-relayd")?;
         signal(pid, Signal::TERM)?;
         eventually("the relay daemon ends", || {
             Ok(matches!(process_state(pid), None | Some('Z')).then_some(()))

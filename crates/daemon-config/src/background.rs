@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::process::{Pid, getppid, setsid};
@@ -57,7 +57,7 @@ pub fn start(console: Console) -> Result<Start, BackgroundError> {
     }
     let (mut ready, ready_writer) = io::pipe().map_err(failed("create a pipe"))?;
     let mut arguments = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(this_program());
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
@@ -86,6 +86,13 @@ pub fn start(console: Console) -> Result<Start, BackgroundError> {
             source: io::Error::other(status.to_string()),
         }),
     }
+}
+
+/// Under its own path, which gives the process its name for `ps`, `pidof` and `pkill`; if that is gone, what is left.
+fn this_program() -> PathBuf {
+    let path = std::env::current_exe().ok();
+    path.filter(|path| path.exists())
+        .unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 /// Is this the second process?
