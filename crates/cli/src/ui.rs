@@ -1,7 +1,7 @@
 //! What goes to the terminal, and the exit status.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use crate::mi;
 
@@ -66,6 +66,11 @@ impl Ui {
             // A reader that went away is no reason to fail.
             let _ = writeln!(io::stdout().lock(), "{text}");
         }
+    }
+
+    /// Whether somebody looks on: scripts want results and no progress.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.silent() && io::stdout().is_terminal()
     }
 
     /// A part of a line on stdout, at once.

@@ -33,6 +33,9 @@ pub(crate) fn mend(output: &Output, left: LeftOver) {
             Err(error) => tracing::error!(
                 "cannot mend {directory}, which a relay daemon that was killed was writing: {error}"
             ),
+            Ok(()) if files == 0 => tracing::info!(
+                "a relay daemon that was killed was writing {directory}: all of it is whole"
+            ),
             Ok(()) => tracing::warn!(
                 "a relay daemon that was killed was writing {directory}: mended {files} files, cut off {bytes} \
                  bytes of incomplete packets"

@@ -215,12 +215,17 @@ async fn make(context: &Context, name: &str, change: Change) -> Result<Session, 
             return Err(Refused::NoHost);
         }
     }
-    let text = format!("Changing the output of session {name}");
     let work = client.set_network(change.request(name));
-    let (answer, dots) = waiting::with_dots(&context.ui, &text, work).await;
-    if dots {
-        context.ui.say("");
-    }
+    let answer = if context.ui.is_watched() {
+        let text = format!("Changing the output of session {name}");
+        let (answer, dots) = waiting::with_dots(&context.ui, &text, work).await;
+        if dots {
+            context.ui.say("");
+        }
+        answer
+    } else {
+        work.await
+    };
     Ok(answer?.into_inner().session.unwrap_or_default())
 }
 
