@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::peers::require;
@@ -283,8 +283,20 @@ impl TraceCmd {
         fs::read_to_string(event).is_ok_and(|text| text.trim() != "0")
     }
 
-    /// Records `events` while `command` runs.
+    /// Records `events` while `command` runs; on a busy machine the command may run several times.
     pub fn record(w: &World, events: &[&str], command: &[&str]) -> Result<Recorded> {
+        for _ in 0..5 {
+            let recorded = Self::record_once(w, events, command)?;
+            // Its readers are told to end when the command has, and write nothing if they have not begun by then.
+            if !recorded.lines.is_empty() {
+                return Ok(recorded);
+            }
+            eprintln!("trace-cmd has recorded nothing; again");
+        }
+        bail!("trace-cmd has recorded nothing five times")
+    }
+
+    fn record_once(w: &World, events: &[&str], command: &[&str]) -> Result<Recorded> {
         let this = Self::prepare(w)?;
         let mut record = this.command(events, 20_000);
         let record = record.args(["-q", "-o"]).arg(&this.file).args(command);

@@ -2,6 +2,7 @@
 //! same events, in the same trees of files.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -99,8 +100,13 @@ impl Scene {
     }
 }
 
+/// What is moved away meanwhile, as chunks are, may be left out.
 fn collect(root: &Path, directory: &Path, names: &mut BTreeSet<String>) -> Result<()> {
-    for entry in std::fs::read_dir(directory)? {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let path: PathBuf = entry?.path();
         // Whether a stream without events has a packet in a chunk is a matter of time, so is its index.
         if path.extension().is_none_or(|end| end != "idx") {
