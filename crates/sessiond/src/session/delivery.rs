@@ -595,3 +595,26 @@ impl Session {
 pub(super) fn now_unix_s() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }
+
+/// One reason after another; what is the same again is told once.
+fn and_then(reason: &str, next: &str) -> String {
+    if reason.ends_with(next) {
+        return reason.to_owned();
+    }
+    format!("{reason}; and then: {next}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_reason_is_told_once() {
+        assert_eq!(and_then("closed", "refused"), "closed; and then: refused");
+        assert_eq!(and_then("refused", "refused"), "refused");
+        assert_eq!(
+            and_then("closed; and then: refused", "refused"),
+            "closed; and then: refused"
+        );
+    }
+}

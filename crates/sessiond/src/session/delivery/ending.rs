@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::patience::{Patience, while_it_moves};
-use super::{Delivery, Problem, now_unix_s};
+use super::{Delivery, Problem, and_then, now_unix_s};
 use crate::session::Session;
 use crate::session::consumer::{ConsumerError, ConsumerState};
 use crate::session::output::{OutputSetting, RelayLoss};
@@ -150,7 +150,7 @@ impl Session {
             Err(_) => "it could not be reached in time".to_owned(),
         };
         Err(Incomplete {
-            reason: format!("{}; and then: {reason}", incomplete.reason),
+            reason: and_then(&incomplete.reason, &reason),
             resumable: false,
         })
     }

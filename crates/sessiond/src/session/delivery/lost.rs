@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{Delivery, Problem};
+use super::{Delivery, Problem, and_then};
 use crate::lock::lock;
 use crate::session::Session;
 use crate::session::consumer::{Consumer, ConsumerState};
@@ -113,7 +113,7 @@ impl Session {
                 delivery.fallback = Some(reason);
             }
             Err(refusal) => {
-                let message = format!("{reason}; and then: {}", refusal.message);
+                let message = and_then(&reason, &refusal.message);
                 delivery.problem = Some(Problem::Failed(message));
             }
         }
