@@ -11,10 +11,12 @@ use crate::commands::{OpenSession, create_session};
 use crate::counters::count;
 use crate::relay::Relay;
 use crate::session::{Link, Session};
-use crate::worker::{Interest, Outcome, Scratch, WorkerId};
+use crate::worker::{Interest, Outcome, Scratch, Turn, WorkerId};
 
 /// How much one connection may read before others are served.
 const READS_PER_TURN: usize = 4;
+/// What it may read at once while its data connection waits: some indexes.
+const BETWEEN_BUFFER: usize = 4 * 1024;
 /// Buffers of an idle connection larger than this are given back: there may be thousands of connections.
 const IDLE_BUFFER: usize = 4 * 1024;
 /// A peer that does not read its replies is not read from, once so much waits for it.
@@ -44,6 +46,7 @@ impl ControlConnection {
                 socket,
                 address,
                 worker,
+                token: 0,
             },
             address,
             peer,
@@ -56,14 +59,26 @@ impl ControlConnection {
         &self.link.socket
     }
 
+    pub(crate) fn set_token(&mut self, token: u64) {
+        self.link.token = token;
+    }
+
     /// Reads, answers, writes.
     pub(crate) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
+        let is_between = scratch.turn == Turn::Between;
+        if is_between && self.waits_for_data {
+            return Outcome::Wait(Interest::ReadWrite);
+        }
         let has_waited = std::mem::take(&mut self.waits_for_data);
-        let before_data = !has_waited && !scratch.is_last_turn;
+        let before_data = !has_waited && scratch.turn != Turn::Last;
         if has_waited {
             self.handle(relay, before_data);
         }
-        let outcome = self.turn(relay, &mut scratch.buffer, before_data);
+        let buffer = match is_between {
+            true => &mut scratch.buffer[..BETWEEN_BUFFER],
+            false => &mut scratch.buffer[..],
+        };
+        let outcome = self.turn(relay, buffer, before_data);
         let outcome = outcome.unwrap_or_else(|error| {
             tracing::info!(peer = %self.address, "control connection: {error}");
             Outcome::Close

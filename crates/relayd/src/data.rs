@@ -18,7 +18,7 @@ use crate::pool::OpenFile;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::stream::{SharedStream, SharedStreamError, write_with_padding};
-use crate::worker::{Interest, Outcome, Scratch, WorkerId};
+use crate::worker::{Interest, Outcome, Scratch, Turn, WorkerId};
 
 /// How often one connection may read before others are served.
 const READS_PER_TURN: usize = 6;
@@ -37,6 +37,7 @@ pub(crate) struct DataConnection {
     worker: WorkerId,
     peer: DataPeer,
     current: Option<Current>,
+    in_pipe: Option<InPipe>,
     /// The last packet was big, so the next one will be.
     is_big: bool,
     /// Streams looked up before, so that the table of all streams is asked once per stream.
@@ -57,10 +58,20 @@ struct Current {
     padding: u32,
 }
 
+/// In the middle of a turn: the thread's pipe holds bytes of the current packet.
+#[derive(Clone, Copy, Debug)]
+struct InPipe {
+    len: usize,
+    /// What is left of the turn.
+    reads: usize,
+}
+
 /// What reading came to.
 enum Progress {
     /// There may be more.
     More,
+    /// So many bytes of the packet are in the pipe, and there may be more.
+    InPipe(usize),
     /// That was all for now.
     Nothing,
     /// The peer has closed the connection.
@@ -97,6 +108,7 @@ impl DataConnection {
             worker,
             peer: DataPeer::default(),
             current: None,
+            in_pipe: None,
             is_big: false,
             known: HashMap::new(),
             purge_at: FIRST_PURGE,
@@ -138,14 +150,18 @@ impl DataConnection {
     }
 
     fn turn(&mut self, relay: &Relay, scratch: &mut Scratch) -> Result<Outcome, DataError> {
-        for _ in 0..READS_PER_TURN {
+        let mut reads = READS_PER_TURN;
+        if let Some(in_pipe) = self.in_pipe.take() {
+            self.store_from_pipe(relay, scratch, in_pipe.len)?;
+            reads = in_pipe.reads;
+        }
+        while reads > 0 {
+            reads -= 1;
             // At most a packet's length.
             let left = self.peer.payload_left() as usize;
             let pipe = scratch.pipe.as_mut().filter(|pipe| pipe.is_open());
             let progress = match pipe {
-                Some(pipe) if self.is_big && left >= LEAST_MOVED => {
-                    self.move_payload(relay, pipe, left)?
-                }
+                Some(pipe) if self.is_big && left >= LEAST_MOVED => self.receive(pipe, left)?,
                 // Not more than the next header: its payload goes through the pipe.
                 Some(_) if self.is_big => {
                     self.read(relay, &mut scratch.buffer[..left + DATA_HEADER_LEN])?
@@ -154,6 +170,14 @@ impl DataConnection {
             };
             match progress {
                 Progress::More => {}
+                Progress::InPipe(len) => match self.control_token() {
+                    // The peer gets the next packet ready while this one is written.
+                    Some(control) if scratch.turn == Turn::OfRound => {
+                        self.in_pipe = Some(InPipe { len, reads });
+                        return Ok(Outcome::GoOnAfter(control));
+                    }
+                    _ => self.store_from_pipe(relay, scratch, len)?,
+                },
                 Progress::Nothing => break,
                 Progress::Ended => return Ok(Outcome::Close),
             }
@@ -175,25 +199,39 @@ impl DataConnection {
         }
     }
 
-    /// Up to `left` bytes of the current packet's payload go through the pipe.
-    fn move_payload(
+    /// Up to `left` bytes of the current packet's payload go into the pipe.
+    fn receive(&self, pipe: &Pipe, left: usize) -> Result<Progress, DataError> {
+        match pipe.receive(&self.socket, left) {
+            Ok(0) => Ok(Progress::Ended),
+            Ok(len) => Ok(Progress::InPipe(len)),
+            Err(error) => not_now(error),
+        }
+    }
+
+    /// Of the connection that brings the index of the current packet.
+    fn control_token(&self) -> Option<u64> {
+        let session = &self.current.as_ref()?.stream.session;
+        (session.worker == self.worker).then_some(session.control_token)
+    }
+
+    /// The `len` bytes in the pipe go to the current packet's file.
+    fn store_from_pipe(
         &mut self,
         relay: &Relay,
-        pipe: &mut Pipe,
-        left: usize,
-    ) -> Result<Progress, DataError> {
-        let len = match pipe.receive(&self.socket, left) {
-            Ok(0) => return Ok(Progress::Ended),
-            Ok(len) => len,
-            Err(error) => return not_now(error),
+        scratch: &mut Scratch,
+        len: usize,
+    ) -> Result<(), DataError> {
+        let Some(pipe) = &mut scratch.pipe else {
+            return Ok(());
         };
+        let is_last = len == self.peer.payload_left() as usize;
         self.put(len, |file, offset| pipe.store(file, offset, len))?;
         self.peer
             .payload_moved(u32::try_from(len).unwrap_or(u32::MAX));
-        if len == left {
+        if is_last {
             self.store(relay, &[], true)?;
         }
-        Ok(Progress::More)
+        Ok(())
     }
 
     /// Goes to the worker of its session, once: then both ends of a stream are served by one thread,

@@ -30,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) live: Arc<LiveSession>,
     /// Serves the control connection.
     pub(crate) worker: WorkerId,
+    /// Of the control connection, there.
+    pub(crate) control_token: u64,
     /// To end the conversation from another thread. The connection's own thread decides when the
     /// socket is closed.
     control: Weak<TcpStream>,
@@ -55,6 +57,8 @@ pub(crate) struct Link {
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) address: SocketAddr,
     pub(crate) worker: WorkerId,
+    /// Its number there.
+    pub(crate) token: u64,
 }
 
 impl Session {
@@ -76,6 +80,7 @@ impl Session {
             group,
             live: Arc::new(LiveSession::new(id, new.live)),
             worker: new.link.worker,
+            control_token: new.link.token,
             control: Arc::downgrade(&new.link.socket),
             control_gone: AtomicBool::new(false),
             data: Mutex::default(),

@@ -19,8 +19,8 @@ use rustix::event::epoll::EventFlags;
 use self::connection::Connection;
 use self::sentinel::Bell;
 use self::set::Shift;
-pub(crate) use self::thread::Scratch;
 use self::thread::Worker;
+pub(crate) use self::thread::{Scratch, Turn};
 use crate::control::ControlConnection;
 use crate::data::DataConnection;
 use crate::pulse::ILL_AFTER;
@@ -40,6 +40,8 @@ pub(crate) enum Outcome {
     Wait(Interest),
     /// Be served by another worker, where what it shares data with is served.
     MoveTo(WorkerId),
+    /// Go on when the control connection of this token had its turn: only in [`Turn::OfRound`].
+    GoOnAfter(u64),
     Close,
 }
 

@@ -5,14 +5,14 @@ mod raw_peer;
 
 use std::fs;
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-use raw_peer::{RawPeer, wait_closed};
-use relay::{DataPacket, Minor, PacketIndex, Request, StreamHandle};
+use anyhow::{Context, Result, ensure};
+use raw_peer::{RawPeer, at_once, wait_closed};
+use relay::{DataPacket, Minor, PacketIndex, Pending, Reply, Request, ReturnCode, StreamHandle};
 use system_tests::Toolchain::Ours;
-use system_tests::{eventually, here, isolated};
+use system_tests::{Relay, eventually, here, isolated};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -114,6 +114,83 @@ fn packets_of_all_sizes_however_they_are_cut() {
             let tree = relay.output().join("raw/s").join(TREE);
             check(&tree.join(format!("c_{nr}")), &expected[nr])?;
         }
+        relay.daemon().assert_no_complaints()
+    });
+}
+
+/// The least that is big: both its parts are there before the relay daemon reads.
+const LEAST: u32 = 64 * 1024;
+
+/// Two packets of a stream, the second of which is read where the session's control connection is served; and
+/// what they are in the file.
+fn begun(relay: &Relay) -> Result<(RawPeer, StreamHandle, Vec<u8>)> {
+    let mut peer = RawPeer::session(relay, "s")?;
+    let stream = peer.add_stream(TREE, "c_0")?;
+    let mut all = Vec::new();
+    for nr in 0..2 {
+        let (sent, stored) = packet(stream, nr, LEAST, 0);
+        peer.data.write_all(&sent)?;
+        peer.ok(&index(stream, nr, &stored))?;
+        peer.wait_received(stream, nr)?;
+        all.extend(stored);
+    }
+    Ok((peer, stream, all))
+}
+
+/// Sends bytes that the relay daemon does not read now, and waits until they are where it will.
+fn send_ahead(data: &mut TcpStream, bytes: &[u8]) -> Result<()> {
+    data.write_all(bytes)?;
+    let peer = format!(":{:04X}", data.local_addr()?.port());
+    eventually("all bytes have arrived", || {
+        let sockets = fs::read_to_string("/proc/net/tcp")?;
+        let theirs = sockets
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .find(|fields| fields.get(2).is_some_and(|remote| remote.ends_with(&peer)));
+        let theirs = theirs.context("no such connection")?;
+        let (_, unread) = theirs[4].split_once(':').context("no queues")?;
+        Ok((usize::from_str_radix(unread, 16)? == bytes.len()).then_some(()))
+    })
+}
+
+#[test]
+fn big_packets_that_are_there_are_not_pending() {
+    isolated(here!(), |w| {
+        let relay = w.relay(Ours)?;
+        let (mut peer, stream, mut all) = begun(&relay)?;
+        for nr in 2..20 {
+            let (sent, stored) = packet(stream, nr, LEAST, 0);
+            peer.client.request(&index(stream, nr, &stored))?;
+            peer.client.request(&Request::DataPending {
+                stream,
+                last_net_seq_num: nr,
+            })?;
+            let both = peer.client.take_output();
+            at_once(&relay, || {
+                peer.control.write_all(&both)?;
+                send_ahead(&mut peer.data, &sent)
+            })?;
+            ensure!(peer.reply()? == Reply::Code(ReturnCode::OK));
+            ensure!(peer.reply()? == Reply::Pending(Pending::No), "packet {nr}");
+            all.extend(stored);
+        }
+        check(&relay.output().join("raw/s").join(TREE).join("c_0"), &all)
+    });
+}
+
+#[test]
+fn a_big_packet_from_before_the_end_is_stored() {
+    isolated(here!(), |w| {
+        let relay = w.relay(Ours)?;
+        let (mut peer, stream, mut all) = begun(&relay)?;
+        let (sent, stored) = packet(stream, 2, LEAST, 0);
+        at_once(&relay, || {
+            peer.control.shutdown(Shutdown::Write)?;
+            send_ahead(&mut peer.data, &sent)
+        })?;
+        wait_closed(&mut peer.control)?;
+        all.extend(stored);
+        check(&relay.output().join("raw/s").join(TREE).join("c_0"), &all)?;
         relay.daemon().assert_no_complaints()
     });
 }

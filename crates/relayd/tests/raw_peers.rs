@@ -8,14 +8,14 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use raw_peer::{DATA_SIZE, PACKET_SIZE, RawPeer, index, stored, wait_closed};
+use anyhow::{Result, ensure};
+use raw_peer::{DATA_SIZE, PACKET_SIZE, RawPeer, at_once, index, stored, wait_closed};
 use relay::{
     ChunkId, CloseCommand, Minor, NO_PACKET, Pending, Reply, Request, ReturnCode, StreamHandle,
     StreamPosition,
 };
 use system_tests::Toolchain::Ours;
-use system_tests::{Relay, Signal, eventually, here, isolated, signal};
+use system_tests::{Relay, eventually, here, isolated};
 
 const TREE: &str = "ust/uid/0/64-bit";
 
@@ -28,18 +28,6 @@ fn read(relay: &Relay, session: &str, file: &str) -> Result<Vec<u8>> {
             .join(TREE)
             .join(file),
     )?)
-}
-
-/// All its threads are stopped.
-fn has_stopped(pid: u32) -> Result<bool> {
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(thread?.path().join("stat"))?;
-        let (_, state) = stat.rsplit_once(") ").context("no name in it")?;
-        if !state.starts_with('T') {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Offsets in an index file.
@@ -94,17 +82,6 @@ fn begun(relay: &Relay) -> Result<(RawPeer, StreamHandle)> {
         peer.wait_received(stream, nr)?;
     }
     Ok((peer, stream))
-}
-
-/// Does what the relay daemon finds all at once.
-fn at_once(relay: &Relay, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    let pid = relay.daemon().pid();
-    signal(pid, Signal::STOP)?;
-    eventually("all of it has stopped", || {
-        Ok(has_stopped(pid)?.then_some(()))
-    })?;
-    work()?;
-    signal(pid, Signal::CONT)
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Viewers that say exactly what a test wants, beside a peer that sends exactly what a test wants.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod raw_peer;
 
 use std::borrow::Cow;

@@ -23,6 +23,13 @@ impl Connection {
         }
     }
 
+    /// Its number among those of its worker.
+    pub(super) fn set_token(&mut self, token: u64) {
+        if let Self::Control(connection) = self {
+            connection.set_token(token);
+        }
+    }
+
     pub(super) fn serve(&mut self, relay: &Relay, scratch: &mut Scratch) -> Outcome {
         match self {
             Self::Control(connection) => connection.serve(relay, scratch),

@@ -25,6 +25,8 @@ pub(super) struct Shift {
     beat: AtomicU64,
     /// Of the connection that is being served.
     token: AtomicU64,
+    /// Of the one that goes on after it, if any.
+    behind: AtomicU64,
 }
 
 impl Shift {
@@ -37,6 +39,11 @@ impl Shift {
     /// It is done.
     pub(super) fn end(&self) {
         self.beat.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// This connection goes on after those that are served next; [`WAKE`]: none does any more.
+    pub(super) fn set_behind(&self, token: u64) {
+        self.behind.store(token, Ordering::Relaxed);
     }
 
     pub(super) fn beat(&self) -> u64 {
@@ -84,11 +91,12 @@ impl Set {
     pub(super) fn add(
         &mut self,
         epoll: &OwnedFd,
-        connection: Connection,
+        mut connection: Connection,
     ) -> Result<(), (Connection, Errno)> {
         self.count += 1;
         let kind = u64::from(matches!(connection, Connection::Data(_)));
         let token = WAKE + 2 * self.count + kind;
+        connection.set_token(token);
         let interest = Interest::Read;
         let socket = Arc::clone(connection.socket());
         let data = EventData::new_u64(token);
@@ -154,14 +162,13 @@ impl Set {
         }
     }
 
-    /// Begins another shift: nothing is told any more of the connection that the old one is stuck in.
+    /// Begins another shift: nothing is told any more of the connection that the old one is stuck in, nor of
+    /// the one that waits for it.
     pub(super) fn next_shift(&mut self, epoll: &OwnedFd) -> Arc<Shift> {
         let token = self.shift.token.load(Ordering::Relaxed);
-        if let Some(slot) = self.slots.get_mut(&token)
-            && slot.connection.is_none()
-        {
-            // Not only without interest: a peer that goes away would be told over and over.
-            slot.is_off = epoll::delete(epoll, slot.socket.as_fd()).is_ok();
+        let behind = self.shift.behind.load(Ordering::Relaxed);
+        self.turn_off(epoll, behind);
+        if let Some(slot) = self.turn_off(epoll, token) {
             let now = Instant::now();
             let last = slot.stuck_at.replace(now);
             slot.is_slow = last.is_some_and(|last| now.duration_since(last) < LATELY);
@@ -170,10 +177,84 @@ impl Set {
         Arc::clone(&self.shift)
     }
 
+    /// Nothing is told any more of a connection that is being served.
+    fn turn_off(&mut self, epoll: &OwnedFd, token: u64) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(&token)?;
+        if slot.connection.is_some() {
+            return None;
+        }
+        // Not only without interest: a peer that goes away would be told over and over.
+        slot.is_off |= epoll::delete(epoll, slot.socket.as_fd()).is_ok();
+        Some(slot)
+    }
+
     /// All tokens, those of data connections first.
     pub(super) fn tokens(&self) -> Vec<u64> {
         let mut tokens: Vec<_> = self.slots.keys().copied().collect();
         tokens.sort_by_key(|token| !is_data(*token));
         tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use rustix::buffer::spare_capacity;
+    use rustix::event::Timespec;
+
+    use super::super::WorkerId;
+    use super::*;
+    use crate::data::DataConnection;
+
+    /// Tokens that are ready now.
+    fn ready(epoll: &OwnedFd) -> HashSet<u64> {
+        let mut events = Vec::with_capacity(8);
+        epoll::wait(
+            epoll,
+            spare_capacity(&mut events),
+            Some(&Timespec::default()),
+        )
+        .unwrap();
+        events.iter().map(|event| event.data.u64()).collect()
+    }
+
+    #[test]
+    fn nothing_is_told_of_who_is_stuck_and_of_who_goes_on_after_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut set = Set::new();
+        let mut peers = Vec::new();
+        for _ in 0..3 {
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, address) = listener.accept().unwrap();
+            peer.write_all(b"x").unwrap();
+            // It has arrived.
+            socket.peek(&mut [0]).unwrap();
+            let connection = DataConnection::new(Arc::new(socket), address, WorkerId(0));
+            set.add(&epoll, Connection::Data(Box::new(connection)))
+                .unwrap();
+            peers.push(peer);
+        }
+        let all: HashSet<_> = set.tokens().into_iter().collect();
+        assert_eq!(ready(&epoll), all);
+        let [behind, stuck, other] = set.tokens()[..] else {
+            panic!("there are three")
+        };
+        let mut taken: Vec<_> = [behind, stuck]
+            .into_iter()
+            .map(|token| (token, set.take(token).unwrap()))
+            .collect();
+        set.shift.set_behind(behind);
+        set.shift.begin(stuck);
+        set.next_shift(&epoll);
+        assert_eq!(ready(&epoll), HashSet::from([other]));
+        for (token, connection) in taken.drain(..) {
+            set.put_back(&epoll, token, connection, Interest::Read)
+                .unwrap();
+        }
+        assert_eq!(ready(&epoll), all);
     }
 }

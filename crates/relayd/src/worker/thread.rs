@@ -31,8 +31,20 @@ const QUICK_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Scratch {
     pub(crate) buffer: Vec<u8>,
     pub(crate) pipe: Option<Pipe>,
+    pub(crate) turn: Turn,
+}
+
+/// When a connection is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// With all others that are ready.
+    OfRound,
+    /// In the middle of a turn of its session's data connection.
+    Between,
+    /// By a thread of its own.
+    Alone,
     /// No data connection has its turn after this.
-    pub(crate) is_last_turn: bool,
+    Last,
 }
 
 /// An epoll set and the connections in it. One thread serves them, all that are ready per wake-up, those of
@@ -68,7 +80,7 @@ impl Worker {
         let mut scratch = Scratch {
             buffer: vec![0; READ_BUFFER],
             pipe: Pipe::new(&shared.relay.pool),
-            is_last_turn: false,
+            turn: Turn::OfRound,
         };
         let mut events = Vec::with_capacity(EVENTS);
         while !shared.stop.load(Ordering::SeqCst) {
@@ -136,12 +148,45 @@ impl Worker {
         drop(set);
         shared.begin(shift, token);
         let mut outcome = connection.serve(&shared.relay, scratch);
+        while let Outcome::GoOnAfter(control) = outcome {
+            shift.set_behind(token);
+            shift.end();
+            self.serve_between(shared, shift, control, scratch);
+            shared.begin(shift, token);
+            shift.set_behind(WAKE);
+            outcome = connection.serve(&shared.relay, scratch);
+        }
         if !self.is_mine(shift) && self.lock().is_slow(token) {
             outcome = serve_alone(shared, &mut connection, outcome, scratch);
         }
         let is_mine = self.settle(shared, shift, token, connection, outcome);
         shift.end();
         is_mine
+    }
+
+    /// Serves a control connection in the middle of a turn of its session's data connection, unless it is
+    /// somebody else's business now.
+    fn serve_between(
+        &self,
+        shared: &Shared,
+        shift: &Arc<Shift>,
+        token: u64,
+        scratch: &mut Scratch,
+    ) {
+        let mut set = self.lock();
+        if !Arc::ptr_eq(&set.shift, shift) {
+            return;
+        }
+        let Some(mut connection) = set.take(token) else {
+            return;
+        };
+        drop(set);
+        shared.begin(shift, token);
+        scratch.turn = Turn::Between;
+        let outcome = connection.serve(&shared.relay, scratch);
+        scratch.turn = Turn::OfRound;
+        self.settle(shared, shift, token, connection, outcome);
+        shift.end();
     }
 
     /// Does what the connection wants after its turn.
@@ -191,7 +236,7 @@ impl Worker {
         if !self.welcome(shared, shift) {
             return;
         }
-        scratch.is_last_turn = true;
+        scratch.turn = Turn::Last;
         let tokens = self.lock().tokens();
         for token in &tokens {
             if !self.serve(shared, shift, *token, scratch) {
@@ -223,6 +268,7 @@ fn serve_alone(
     mut outcome: Outcome,
     scratch: &mut Scratch,
 ) -> Outcome {
+    let before = std::mem::replace(&mut scratch.turn, Turn::Alone);
     let mut quick_since = Instant::now();
     while let Outcome::Wait(interest) = outcome {
         let left = QUICK_FOR.saturating_sub(quick_since.elapsed());
@@ -241,5 +287,6 @@ fn serve_alone(
             quick_since = Instant::now();
         }
     }
+    scratch.turn = before;
     outcome
 }

@@ -1,5 +1,6 @@
 //! A peer that says exactly what a test wants, over real sockets.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use relay::{
     AddStream, ChunkId, CreateSession, DataPacket, MAJOR, Minor, PacketIndex, RelaySessionId,
     Reply, Request, ReturnCode, SessionKey, StreamHandle, TraceFormat,
 };
-use system_tests::Relay;
+use system_tests::{Relay, Signal, eventually, signal};
 
 /// Bytes of every packet before its padding.
 pub(crate) const DATA_SIZE: u32 = 3000;
@@ -210,7 +211,7 @@ impl RawPeer {
         stream: StreamHandle,
         last_net_seq_num: u64,
     ) -> Result<()> {
-        system_tests::eventually("everything is received", || {
+        eventually("everything is received", || {
             let reply = self.ask(&Request::DataPending {
                 stream,
                 last_net_seq_num,
@@ -255,4 +256,27 @@ pub(crate) fn wait_closed(socket: &mut TcpStream) -> Result<()> {
             Err(error) => return Err(error).context("wait for the end of a connection"),
         }
     }
+}
+
+/// Does what the relay daemon finds all at once.
+pub(crate) fn at_once(relay: &Relay, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let pid = relay.daemon().pid();
+    signal(pid, Signal::STOP)?;
+    eventually("all of it has stopped", || {
+        Ok(has_stopped(pid)?.then_some(()))
+    })?;
+    work()?;
+    signal(pid, Signal::CONT)
+}
+
+/// All its threads are stopped.
+fn has_stopped(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        let (_, state) = stat.rsplit_once(") ").context("no name in it")?;
+        if !state.starts_with('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
