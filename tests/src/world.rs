@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::run;
-use crate::{Daemon, Host, Relay, Target, Toolchain, Who, tracefs};
+use crate::{Daemon, Host, Relay, Target, Toolchain, Who, eventually, tracefs};
 
 /// Directories, and the daemons started so far. Everything is below one tmpfs that only this test sees.
 #[derive(Debug)]
@@ -63,6 +63,15 @@ impl World {
     pub fn kernel_target_of(&mut self, who: Who) -> Result<Target> {
         tracefs::reserve()?;
         self.start(Toolchain::Ours, who, &[])
+    }
+
+    /// Waits until nothing of this test's session daemons is in tracefs: when `destroy` has returned, some may still be
+    /// on its way.
+    pub fn tracefs_emptied(&self) -> Result<()> {
+        eventually("all that was made in tracefs is removed", || {
+            let empty = tracefs::instances(self)?.is_empty() && tracefs::own_probes()?.is_empty();
+            Ok(empty.then_some(()))
+        })
     }
 
     /// Starts root's session daemon with these options and no others.

@@ -135,6 +135,7 @@ fn probes_happen_where_and_as_often_as_the_kernel_says() {
             ensure!(listed.stdout.contains(&text), "{text}\n{listed}");
         }
         target.lttng("destroy")?.ok()?;
+        w.tracefs_emptied()?;
         ensure!(neighbour.is_alone()?, "left: {:?}", tracefs::probes()?);
 
         let trace = Trace::read(&out(w))?;

@@ -411,8 +411,39 @@ fn destroy_leaves_nothing_and_disturbs_nobody() {
             create(w)
         ))?;
         target.script("stop\n destroy")?;
-        ensure!(tracefs::instances(w)?.is_empty());
+        w.tracefs_emptied()?;
         bystander.assert_undisturbed()
+    });
+}
+
+/// The kernel takes long to let go of events that somebody else records too: the rest is done when `destroy` has
+/// returned.
+#[test]
+fn a_session_goes_and_leaves_its_events_to_the_others() {
+    isolated(here!(), |w| {
+        let target = w.kernel_target()?;
+        for session in ["first", "second"] {
+            target.script(&format!(
+                "create {session} --output={}
+                 enable-event -k sched_*
+                 enable-event -k --syscall getppid,close
+                 start",
+                w.path(session).display()
+            ))?;
+        }
+        target.lttng("destroy first")?.ok()?;
+        target.script(&format!(
+            "{}
+             enable-event -k -c c --syscall getppid,close
+             start",
+            create(w)
+        ))?;
+        python(&getppid_loop(10)?)?;
+        target.script("destroy s\n destroy second")?;
+        let trace = Trace::read(&out(w))?;
+        trace.assert_clean()?;
+        ensure!(of_thread(&trace, "syscall_entry_getppid", marked_thread(&trace)?) == 10);
+        w.tracefs_emptied()
     });
 }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use kernel::elf;
-use system_tests::{Output, Target, Trace, World, here, isolated, run, tracefs};
+use system_tests::{Output, Target, Trace, World, here, isolated, run};
 
 /// One probe in three places, of which one is a function that is inlined, and another probe.
 const PLAIN: &str = r#"
@@ -87,11 +87,7 @@ fn every_firing(w: &mut World, options: &[&str]) -> Result<()> {
     target.lttng("start")?.ok()?;
     run(&mut Command::new(&program))?.ok()?;
     target.script("stop\n destroy")?;
-    ensure!(
-        tracefs::own_probes()?.is_empty(),
-        "left: {:?}",
-        tracefs::own_probes()?
-    );
+    w.tracefs_emptied()?;
 
     let trace = Trace::read(&out(w))?;
     trace.assert_clean()?;

@@ -242,11 +242,7 @@ fn every_text_is_as_strace_shows_it(w: &mut World) -> Result<()> {
     ))?;
     let shown = straced(w)?;
     target.script("stop\n destroy")?;
-    ensure!(
-        tracefs::own_probes()?.is_empty(),
-        "{:?}",
-        tracefs::own_probes()?
-    );
+    w.tracefs_emptied()?;
     // What others have recorded stays when the probes go.
     ensure!(neighbour.calls(CREATE)? >= FILES);
 
@@ -400,11 +396,7 @@ fn text_is_in_every_channel_of_those_who_are_tracked() {
         open_files(other)?;
         // The first to go takes nothing from the other.
         target.script("destroy a\n stop b\n destroy b")?;
-        ensure!(
-            tracefs::own_probes()?.is_empty(),
-            "{:?}",
-            tracefs::own_probes()?
-        );
+        w.tracefs_emptied()?;
         let mut expected: Vec<_> = (0..10).map(|n| format!("own-{n}")).collect();
         expected.extend(expected.clone());
         expected.sort();
@@ -516,7 +508,6 @@ fn a_probe_that_others_have_enabled_goes_with_the_next_session() {
         ensure!(left.len() == 1, "{left:?}");
         fs::write(&all, "0")?;
         session("b", &|| Ok(()))?;
-        ensure!(tracefs::own_probes()?.is_empty());
-        Ok(())
+        w.tracefs_emptied()
     });
 }

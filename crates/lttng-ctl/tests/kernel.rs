@@ -68,7 +68,7 @@ fn record(world: &mut World) -> Result<()> {
         .ok()?;
     run(&mut Command::new(&steps))?.ok()?;
     program.run(&home, &["end", &steps_path])?.ok()?;
-    ensure!(tracefs::instances(world)?.is_empty());
+    world.tracefs_emptied()?;
 
     let trace = Trace::read(&traces)?;
     trace.assert_clean()?;

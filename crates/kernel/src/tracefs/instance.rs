@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use super::files::{self, append, failed, list, number, open, read, write};
-use super::owner::is_probe_group;
 use super::{EventName, Stats, TracefsError};
 
 /// How long somebody may still hold a file of an instance that is removed.
@@ -190,7 +189,14 @@ impl Instance {
 
     /// Removes it with all that is in it. Waits a moment for readers that have not closed their files yet.
     pub fn remove(self) -> Result<(), TracefsError> {
-        self.disable_own_events();
+        self.remove_in_steps(&|| {})
+    }
+
+    /// As [`Self::remove`]; `pause` comes before each of its steps. While the kernel removes an instance with all its
+    /// events at once, nobody else on the machine can change any event, and that may take half a minute.
+    pub fn remove_in_steps(self, pause: &dyn Fn()) -> Result<(), TracefsError> {
+        self.disable_events(pause);
+        pause();
         let end = Instant::now() + BUSY_PATIENCE;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -206,12 +212,13 @@ impl Instance {
         }
     }
 
-    /// The kernel (6.1) does not free what an event probe has in an instance that goes while it is enabled.
-    fn disable_own_events(&self) {
-        let groups = list(&self.file("events")).unwrap_or_default();
-        for group in groups.iter().filter(|group| is_probe_group(group)) {
+    /// Event probes too: the kernel (6.1) does not free what they have in an instance that goes while they are enabled.
+    fn disable_events(&self, pause: &dyn Fn()) {
+        let enabled = read(&self.file("set_event")).unwrap_or_default();
+        for event in enabled.lines().filter_map(EventName::parse) {
+            pause();
             // What refuses to be disabled goes with the instance.
-            let _ = self.write(&format!("events/{group}/enable"), flag(false));
+            let _ = self.set_event(&event, false);
         }
     }
 

@@ -50,6 +50,12 @@ impl EventName {
         }
     }
 
+    /// `sched:sched_switch`, as lists of the kernel have it.
+    fn parse(line: &str) -> Option<Self> {
+        let (subsystem, name) = line.trim().split_once(':')?;
+        Some(Self::new(subsystem, name))
+    }
+
     fn path(&self) -> String {
         format!("events/{}/{}", self.subsystem, self.name)
     }
@@ -86,11 +92,7 @@ impl Tracefs {
     /// All events of the running kernel.
     pub fn events(&self) -> Result<Vec<EventName>, TracefsError> {
         let text = read(&self.root.join("available_events"))?;
-        let events = text.lines().filter_map(|line| {
-            let (subsystem, name) = line.trim().split_once(':')?;
-            Some(EventName::new(subsystem, name))
-        });
-        Ok(events.collect())
+        Ok(text.lines().filter_map(EventName::parse).collect())
     }
 
     /// The `format` file of an event.
@@ -109,13 +111,19 @@ impl Tracefs {
     }
 
     /// Removes all instances and probes of this owner but those whose names begin with `except`, and tells
-    /// how many there were.
-    pub fn remove_leftovers(&self, owner: &Owner, except: &str) -> Result<usize, TracefsError> {
+    /// how many there were. `pause` comes before each step.
+    pub fn remove_leftovers(
+        &self,
+        owner: &Owner,
+        except: &str,
+        pause: &dyn Fn(),
+    ) -> Result<usize, TracefsError> {
         let mut removed = 0;
         let kept = owner.instance(except);
         for name in list(&self.root.join("instances"))? {
             if owner.owns_instance(&name) && !name.starts_with(&kept) {
-                Instance::at(self.root.join("instances").join(name)).remove()?;
+                let instance = Instance::at(self.root.join("instances").join(name));
+                instance.remove_in_steps(pause)?;
                 removed += 1;
             }
         }

@@ -349,14 +349,14 @@ impl KernelChannel {
     }
 
     /// Removes the instance and the probes. The consumer daemon must have let go of it.
-    pub(super) fn remove(&self, tracefs: &Tracefs) {
+    pub(super) fn remove(&self, tracefs: &Tracefs, pause: &dyn Fn()) {
         lock(&self.streams).clear();
         if let Some(instance) = lock(&self.instance).take()
-            && let Err(error) = instance.remove()
+            && let Err(error) = instance.remove_in_steps(pause)
         {
             warn!("{error}; it is removed when the daemon starts again");
         }
-        lock(&self.text_probes).remove(tracefs);
+        lock(&self.text_probes).remove(tracefs, pause);
     }
 
     /// The stream class of the channel as metadata text.

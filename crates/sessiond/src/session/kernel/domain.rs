@@ -1,7 +1,7 @@
 //! The kernel's tracing file system, as this daemon uses it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use control::ErrorCode;
 use kernel::format::{EventFormat, PageHeader};
@@ -10,6 +10,7 @@ use kernel::names;
 use kernel::tracefs::{EventName, EventProbe, Owner, ProbePlace, Tracefs, TracefsError};
 use tracing::{info, warn};
 
+use crate::session::kernel::gate::Gate;
 use crate::session::kernel::text_probes::LeftProbes;
 use crate::session::plan::Refusal;
 
@@ -32,6 +33,7 @@ pub(crate) struct KernelDomain {
     /// Whether the kernel has event probes, which read the text of system calls.
     has_event_probes: OnceLock<bool>,
     left_probes: LeftProbes,
+    gate: Arc<Gate>,
 }
 
 impl KernelDomain {
@@ -46,6 +48,7 @@ impl KernelDomain {
             trials: AtomicU64::new(0),
             has_event_probes: OnceLock::new(),
             left_probes: LeftProbes::default(),
+            gate: Arc::default(),
         }
     }
 
@@ -96,6 +99,11 @@ impl KernelDomain {
         // Relaxed: the numbers only have to differ.
         let number = self.trials.fetch_add(1, Ordering::Relaxed);
         format!("{}try_{number}", self.run)
+    }
+
+    /// Where removals let others go first.
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// Probes of channels that are gone; what goes next removes them.
@@ -170,7 +178,8 @@ impl KernelDomain {
             return;
         };
         for _ in 0..ATTEMPTS {
-            match tracefs.remove_leftovers(owner, &self.run) {
+            let removed = tracefs.remove_leftovers(owner, &self.run, &|| self.gate.give_way());
+            match removed {
                 Ok(0) => return,
                 Ok(count) => {
                     info!("removed {count} instances and probes that a former daemon left");

@@ -4,6 +4,7 @@ mod catalog;
 mod channel;
 mod domain;
 mod filters;
+mod gate;
 pub(crate) mod plan;
 mod state_dump;
 mod tasks;
@@ -13,13 +14,15 @@ mod trace;
 mod wanted;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use consumer_api::Request;
 use control::ErrorCode;
 use ctf::types::ByteOrder;
 use ctf::units::Uuid;
 use kernel::environment::{KernelEnvironment, trace_class};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{info, warn};
 
 use crate::app::SharedFd;
 use crate::host::random_uuid;
@@ -36,6 +39,8 @@ pub(crate) use tasks::can_be_had as task_history_can_be_had;
 use channel::KernelError;
 use trace::{KernelIdentity, KernelTrace};
 
+/// How long a user waits until all is removed from tracefs; the rest is done behind his back.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(1);
 /// The directory of the kernel trace below the chunk.
 const PATH: &str = "kernel";
 
@@ -52,6 +57,7 @@ impl Session {
             return Ok(());
         }
         let mut side = self.kernel.lock().await;
+        let _first = self.kernel_domain.gate().go_first();
         let trace = match &side.trace {
             Some(trace) => trace.clone(),
             None => {
@@ -76,6 +82,7 @@ impl Session {
     /// Lets the kernel record what the plan wants now.
     pub(super) async fn change_kernel(&self, plan: &Plan) -> Result<(), Refusal> {
         let side = self.kernel.lock().await;
+        let _first = self.kernel_domain.gate().go_first();
         match &side.trace {
             Some(trace) => tokio::task::block_in_place(|| trace.apply(&plan.kernel))
                 .map_err(|error| Refusal::new(ErrorCode::KERNEL_ENABLE_FAILED, error.to_string())),
@@ -100,10 +107,18 @@ impl Session {
         }
     }
 
-    /// Removes everything from tracefs. The consumer daemon must be gone.
+    /// Removes everything from tracefs. The consumer daemon must be gone. If it takes long, it is done later; the
+    /// daemon does not end before.
     pub(super) async fn remove_kernel(&self) {
         if let Some(trace) = self.kernel.lock().await.trace.take() {
-            tokio::task::block_in_place(|| trace.remove());
+            let gate = self.kernel_domain.gate().clone();
+            let removal = tokio::task::spawn_blocking(move || trace.remove(&|| gate.give_way()));
+            if timeout(REMOVAL_PATIENCE, removal).await.is_err() {
+                info!(
+                    "session `{}`: its events are still being removed from tracefs",
+                    self.name
+                );
+            }
         }
     }
 

@@ -72,13 +72,14 @@ impl TextProbes {
     }
 
     /// Removes them, and those that other channels left. The instance must be gone.
-    pub(super) fn remove(&mut self, tracefs: &Tracefs) {
+    pub(super) fn remove(&mut self, tracefs: &Tracefs, pause: &dyn Fn()) {
         let Some(names) = &self.names else {
             return;
         };
         let mut left = lock(&names.left);
         left.retain(|event| tracefs.remove_event_probe(event).is_err());
         for event in self.made.drain(..) {
+            pause();
             if let Err(error) = tracefs.remove_event_probe(&event) {
                 warn!(
                     "{error}; it is removed with another session, or when the daemon starts again"

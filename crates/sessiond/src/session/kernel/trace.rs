@@ -181,10 +181,11 @@ impl KernelTrace {
         Ok(())
     }
 
-    /// Removes all that was made in tracefs. The consumer daemon must have let go of it.
-    pub(super) fn remove(&self) {
+    /// Removes all that was made in tracefs. The consumer daemon must have let go of it. `pause` comes before each
+    /// step.
+    pub(super) fn remove(&self, pause: &dyn Fn()) {
         for channel in &self.channels {
-            channel.remove(&self.tracefs);
+            channel.remove(&self.tracefs, pause);
         }
         if let Some(tasks) = &self.tasks {
             tasks.remove();
@@ -193,6 +194,7 @@ impl KernelTrace {
             .into_values()
             .flatten()
         {
+            pause();
             if let Err(error) = self.tracefs.remove_probe(&probe.event, &probe.place) {
                 warn!("{error}; it is removed when the daemon starts again");
             }
@@ -202,7 +204,7 @@ impl KernelTrace {
 
 impl Drop for KernelTrace {
     fn drop(&mut self) {
-        self.remove();
+        self.remove(&|| {});
     }
 }
 
