@@ -25,9 +25,11 @@ pub(crate) const INSIDE: &str = "LTTNG_RS_TEST_INSIDE";
 /// Sends all tests to the other kernel.
 const ON_GUEST: &str = "LTTNG_RS_ON_GUEST_KERNEL";
 
-/// Runs as process 1 of the namespace and reaps what the daemons leave behind.
+/// Runs as process 1 of the namespace and reaps what the daemons leave behind. Where there is debugfs, there is
+/// another way to tracefs, which would be taken where tracefs is not mounted at its own place.
 const INIT: &str = r#"set -e
 ip link set lo up
+umount --lazy /sys/kernel/debug 2>/dev/null || true
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 hostname target
