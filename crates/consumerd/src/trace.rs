@@ -99,9 +99,10 @@ impl Trace {
         if let Some(events) = &mut self.events {
             events.add_metadata(new);
         }
-        for packet in self.metadata.packets(&text) {
-            output.metadata(self.setup.trace, &packet)?;
-            activity.delivered(self.count_metadata(&packet));
+        let packets: Vec<_> = self.metadata.packets(&text).collect();
+        output.metadata(self.setup.trace, &packets)?;
+        for packet in &packets {
+            activity.delivered(self.count_metadata(packet));
         }
         Ok(())
     }

@@ -236,17 +236,18 @@ impl Output for DirectoryOutput {
         Ok(())
     }
 
-    fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()> {
+    fn metadata(&mut self, trace: TraceKey, packets: &[MetadataPacket]) -> Result<()> {
         let files = self.traces.get_mut(&trace);
         let Some(files) = files.and_then(|trace| trace.files.as_mut()) else {
             return Ok(());
         };
-        let mut bytes = packet.bytes.clone();
-        bytes.resize(bytes.len() + packet.padding, 0);
-        files
-            .metadata
-            .append(&bytes, &files.place)
-            .map_err(OutputError::Broken)
+        for packet in packets {
+            let mut bytes = packet.bytes.clone();
+            bytes.resize(bytes.len() + packet.padding, 0);
+            let appended = files.metadata.append(&bytes, &files.place);
+            appended.map_err(OutputError::Broken)?;
+        }
+        Ok(())
     }
 
     fn reset_metadata(&mut self, trace: TraceKey, _version: u64) -> Result<()> {

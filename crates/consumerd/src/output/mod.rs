@@ -71,8 +71,8 @@ pub(crate) trait Output {
     /// All streams that the trace has now were added.
     fn publish(&mut self, trace: TraceKey) -> Result<()>;
 
-    /// Appends metadata.
-    fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()>;
+    /// Appends metadata: whole declarations.
+    fn metadata(&mut self, trace: TraceKey, packets: &[MetadataPacket]) -> Result<()>;
 
     /// Empties the metadata of a trace: all of it follows again. `version` counts the times.
     fn reset_metadata(&mut self, trace: TraceKey, version: u64) -> Result<()>;

@@ -35,7 +35,7 @@ impl Output for Nowhere {
         Ok(())
     }
 
-    fn metadata(&mut self, _trace: TraceKey, _packet: &MetadataPacket) -> Result<()> {
+    fn metadata(&mut self, _trace: TraceKey, _packets: &[MetadataPacket]) -> Result<()> {
         Ok(())
     }
 

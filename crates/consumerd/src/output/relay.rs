@@ -332,16 +332,16 @@ impl Output for RelayOutput {
         broken(self.control.expect_ok(&Request::StreamsSent))
     }
 
-    fn metadata(&mut self, trace: TraceKey, packet: &MetadataPacket) -> Result<()> {
+    fn metadata(&mut self, trace: TraceKey, packets: &[MetadataPacket]) -> Result<()> {
         let Some(stream) = self.traces.get(&trace).and_then(|trace| trace.metadata) else {
             return Ok(());
         };
-        let request = Request::SendMetadata {
+        let requests = packets.iter().map(|packet| Request::SendMetadata {
             stream,
             padding_size: packet.padding as u32,
             bytes: &packet.bytes,
-        };
-        broken(self.control.tell(&request))
+        });
+        broken(self.control.tell_all(requests))
     }
 
     fn reset_metadata(&mut self, trace: TraceKey, version: u64) -> Result<()> {

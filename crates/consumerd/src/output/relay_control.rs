@@ -17,6 +17,8 @@ const MAX_INDEXES_UNDER_WAY: usize = 64;
 /// Requests sent before the first reply is read: they and their replies fit into the buffers of the sockets, so
 /// that neither end waits for the other to read.
 const MAX_AT_ONCE: usize = 256;
+/// Bytes of requests without replies that are put together before they are sent: more than sockets take at once.
+const MOST_TOLD_AT_ONCE: usize = 1 << 20;
 
 /// The control connection.
 #[derive(Debug)]
@@ -46,9 +48,18 @@ impl Control {
         self.socket.as_fd()
     }
 
-    /// Sends a request that has no reply.
-    pub(crate) fn tell(&mut self, request: &Request<'_>) -> anyhow::Result<()> {
-        self.client.request(request)?;
+    /// Sends requests that have no replies, in one go: half of the metadata makes a trace unreadable, should this
+    /// daemon be killed in between.
+    pub(crate) fn tell_all<'r>(
+        &mut self,
+        requests: impl Iterator<Item = Request<'r>>,
+    ) -> anyhow::Result<()> {
+        for request in requests {
+            self.client.request(&request)?;
+            if self.client.output().len() >= MOST_TOLD_AT_ONCE {
+                self.write_out()?;
+            }
+        }
         self.write_out()
     }
 
