@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use system_tests::Toolchain::{Ours, Stock};
-use system_tests::{Signal, eventually, here, isolated, process_state, run, signal};
+use system_tests::{Signal, World, eventually, here, isolated, process_state, run, signal};
 
 fn pid_in(file: &Path) -> Result<u32> {
     Ok(fs::read_to_string(file)?.trim().parse()?)
@@ -17,6 +17,15 @@ fn ensure_called(pid: u32, name: &str) -> Result<()> {
     let called = fs::read_to_string(format!("/proc/{pid}/comm"))?;
     ensure!(called.trim_end() == name, "process {pid} is `{called}`");
     Ok(())
+}
+
+/// Runs a script of the shell whose `$0` is our session daemon.
+fn with_session_daemon(w: &World, script: &str) -> Result<()> {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", script])
+        .arg(Ours.program("lttng-sessiond")?);
+    run(shell.env("HOME", w.home()))?.ok().map(|_| ())
 }
 
 /// When the parent of `--daemonize` has ended, commands work.
@@ -222,13 +231,7 @@ fn a_session_daemon_signals_its_parent() {
             kill "$pid"
             wait "$pid"
         "#;
-        let program = Ours.program("lttng-sessiond")?;
-        run(Command::new("sh")
-            .args(["-c", script])
-            .arg(&program)
-            .env("HOME", w.home()))?
-        .ok()?;
-        Ok(())
+        with_session_daemon(w, script)
     });
 }
 
@@ -265,13 +268,7 @@ fn a_session_daemon_in_the_background_signals_its_parent() {
             while [ ! -e "$HOME/ready" ]; do wait "$pid" || [ $? -gt 128 ] || exit 1; done
             kill "$(cat /run/lttng/lttng-sessiond.pid)"
         "#;
-        let program = Ours.program("lttng-sessiond")?;
-        run(Command::new("sh")
-            .args(["-c", script])
-            .arg(&program)
-            .env("HOME", w.home()))?
-        .ok()?;
-        Ok(())
+        with_session_daemon(w, script)
     });
 }
 
