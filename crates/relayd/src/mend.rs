@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ctf::index::{HEADER_LEN, IndexError, IndexFile, IndexRecord, IndexVersion, PacketPosition};
 use ctf::metadata_packet::{MetadataPacketError, text_of};
-use ctf::packet::{HEADER_LEN_64, LongSize, PacketHeader};
+use ctf::packet::{HEADER_LEN_64, LongSize, MAGIC, PacketHeader, PacketHeaderError};
 use rustix::fs::OFlags;
 
 use crate::journal::LeftOver;
@@ -180,8 +180,17 @@ fn packets_from(
         let mut header = [0; HEADER_LEN_64];
         let there = usize::try_from(len - at).map_or(header.len(), |left| left.min(header.len()));
         file.read_exact_at(&mut header[..there], at)?;
-        let Ok(header) = PacketHeader::parse(&header[..there], long) else {
-            break;
+        let header = &header[..there];
+        if at == 0 && !begins_as_packet(header) {
+            // Somebody else's file, or of a machine with another byte order: not ours to cut.
+            return Ok((records, len));
+        }
+        let header = match PacketHeader::parse(header, long) {
+            Ok(header) => header,
+            Err(PacketHeaderError::BadMagic(magic)) if magic == MAGIC.swap_bytes() => {
+                return Ok((records, len));
+            }
+            Err(_) => break,
         };
         let end = header
             .packet_size
@@ -206,6 +215,13 @@ fn packets_from(
         at = end;
     }
     Ok((records, at))
+}
+
+/// As far as it is there.
+fn begins_as_packet(bytes: &[u8]) -> bool {
+    let magic = MAGIC.to_ne_bytes();
+    let there = bytes.len().min(magic.len());
+    bytes[..there] == magic[..there]
 }
 
 struct Index {
@@ -274,7 +290,28 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::MemfdFlags;
+
     use super::*;
+
+    #[test]
+    fn what_is_no_stream_of_ours_is_not_cut() {
+        let whole = |bytes: &[u8]| {
+            let memfd = rustix::fs::memfd_create("stream", MemfdFlags::CLOEXEC).unwrap();
+            let file = File::from(memfd);
+            file.write_all_at(bytes, 0).unwrap();
+            let len = bytes.len() as u64;
+            packets_from(&file, 0, len, LongSize::Bits64).unwrap() == (Vec::new(), len)
+        };
+        assert!(whole(b"notes"));
+        assert!(whole(&[0; 1000]));
+        assert!(whole(
+            &[&MAGIC.swap_bytes().to_ne_bytes()[..], &[1; 1000]].concat()
+        ));
+        // Half a packet.
+        assert!(!whole(&MAGIC.to_ne_bytes()[..3]));
+        assert!(!whole(&[&MAGIC.to_ne_bytes()[..], &[1; 1000]].concat()));
+    }
 
     #[test]
     fn a_trace_has_one_name_in_all_chunks() {
